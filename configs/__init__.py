@@ -1,0 +1,1 @@
+"""The presets, as plain files; see docs/configuration.md."""

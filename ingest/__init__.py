@@ -1,0 +1,1 @@
+"""A file in, page records out: open, render, read (text layer, OCR), layout, passages."""

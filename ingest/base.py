@@ -1,0 +1,110 @@
+"""The seam between pages and readers (DESIGN section 4: ``PageReader``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuwen.settings import IngestSettings
+from tuwen.types import Block, PageRecord, Word
+
+RGB = NDArray[np.uint8]
+"""An image of shape (height, width, 3), RGB, origin top left."""
+
+
+class Reading(NamedTuple):
+    """What one reader sees on a page: words in reading order, and the blocks that own them."""
+
+    words: tuple[Word, ...]
+    blocks: tuple[Block, ...]
+    confidence: float | None = None
+
+
+@runtime_checkable
+class OpenPage(Protocol):
+    """One displayed page of an open document."""
+
+    @property
+    def number(self) -> int:
+        """From 1."""
+        ...
+
+    @property
+    def width(self) -> float:
+        """Points, displayed orientation."""
+        ...
+
+    @property
+    def height(self) -> float:
+        """Points, displayed orientation."""
+        ...
+
+    def render(self, dpi: int, max_pixels: int) -> RGB:
+        """The displayed page at ``dpi``, less where that would exceed ``max_pixels``."""
+        ...
+
+
+@runtime_checkable
+class PageReader(Protocol):
+    """Reads one page into words and blocks; stateless between pages, safe to reuse in one process."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the same page could be read differently (engine, models, parameters)."""
+        ...
+
+    def read(self, page: OpenPage) -> Reading:
+        """Read ``page``.
+
+        Raises:
+            DocumentError: the page cannot be read.
+        """
+        ...
+
+
+class OpenDocument(Protocol):
+    """An opened file; a context manager."""
+
+    @property
+    def pages(self) -> int:
+        """Number of pages."""
+        ...
+
+    def page(self, number: int) -> AbstractContextManager[OpenPage]:
+        """Page ``number`` from 1."""
+        ...
+
+
+class PageTask(NamedTuple):
+    """All that a child process needs to read one page; picklable."""
+
+    path: Path
+    media_type: str
+    page: int
+    password: str | None
+    settings: IngestSettings
+
+
+class PageResult(NamedTuple):
+    """What a child process returns for one page; picklable."""
+
+    record: PageRecord
+    image: bytes
+    """JPEG of the displayed page at ``settings.image_dpi``."""
+
+
+class Found(NamedTuple):
+    """A file that discovery accepts."""
+
+    file: Path
+    path: str
+    """Relative to what was ingested, with forward slashes."""
+    media_type: str
+
+
+Discovery = Iterator["Found | Exception"]

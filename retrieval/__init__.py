@@ -1,0 +1,1 @@
+"""Encoders, Chinese lexical analysis, index adapters, search plan, answers and grounding of quotes."""

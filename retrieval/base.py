@@ -1,0 +1,231 @@
+"""The seams of retrieval (DESIGN section 4): ``Encoder``, ``PageIndex``, ``Reranker``, ``Answerer``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from tuwen.types import Box, HitKind, Model, PageRecord, Passage, RefusalReason
+
+DenseVector = NDArray[np.float32]
+"""Shape (d,), L2-normalised."""
+MultiVector = NDArray[np.float32]
+"""Shape (n, d)."""
+RGB = NDArray[np.uint8]
+"""An image of shape (height, width, 3), RGB."""
+
+
+class SparseVector(NamedTuple):
+    """Term weights: strictly increasing u32 ids and as many positive values."""
+
+    indices: NDArray[np.uint32]
+    values: NDArray[np.float32]
+
+
+Vector = DenseVector | SparseVector | MultiVector
+Role = Literal["query", "passage"]
+VectorKind = Literal["dense", "sparse", "multivector"]
+
+
+class EncoderDescription(Model):
+    """What is known about an encoder before it runs (after fastembed's ModelDescription)."""
+
+    name: str
+    kind: VectorKind
+    dimension: int | None = Field(description="None for sparse vectors")
+    modalities: tuple[Literal["text", "image"], ...]
+    max_tokens: int | None = None
+    licence: str
+    fingerprint: str = Field(description="changes whenever the same input could give another vector")
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Text or images in, one vector each out; deterministic, independent of batch mates."""
+
+    @property
+    def description(self) -> EncoderDescription:
+        """Static facts."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str], role: Role) -> list[Vector]:
+        """One vector a text. Raises InvalidRequestError for an encoder without text."""
+        ...
+
+    def encode_images(self, images: Sequence[RGB]) -> list[Vector]:
+        """One vector an image. Raises InvalidRequestError for an encoder without images."""
+        ...
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of ``text`` as this encoder counts them, specials and prompt excluded."""
+        ...
+
+
+class PointPayload(Model):
+    """What is stored beside the vectors of a point and can be filtered on."""
+
+    tenant: str
+    collection: str
+    document_id: str
+    page: int = Field(description="the page the point stands for; of a passage, the page it starts on")
+    pages: tuple[int, ...] = Field(description="all pages it touches")
+    kind: HitKind
+    ordinal: int = Field(description="of the passage in the document; the page number for a page image")
+    is_contents: bool = False
+
+
+class IndexPoint(NamedTuple):
+    """One point: a passage (dense + sparse) or a page image."""
+
+    id: UUID
+    vectors: Mapping[str, Vector]
+    payload: PointPayload
+
+
+class VectorField(Model):
+    """One named vector of the index."""
+
+    name: str
+    kind: VectorKind
+    dimension: int | None = None
+
+
+class Filter(Model):
+    """Conditions that every prefetch carries; None means any."""
+
+    tenant: str | None = None
+    collection: str | None = None
+    documents: tuple[str, ...] | None = Field(default=None, description="any of these document ids")
+    kinds: tuple[HitKind, ...] | None = None
+    exclude_documents: tuple[str, ...] = ()
+
+
+class VectorQuery(NamedTuple):
+    """Nearest points to one vector."""
+
+    field: str
+    vector: Vector
+    limit: int
+    filter: Filter = Filter()
+
+
+class Scored(NamedTuple):
+    """A point and its score, higher is better, as the index gives it (cosine, or BM25 sum)."""
+
+    id: UUID
+    score: float
+    payload: PointPayload
+
+
+@runtime_checkable
+class PageIndex(Protocol):
+    """A vector index. Writes are durable when the call returns; upserts are idempotent by id."""
+
+    def upsert(self, points: Iterable[IndexPoint]) -> int:
+        """Write points, in bounded batches; the number written."""
+        ...
+
+    def delete(self, where: Filter) -> int:
+        """Remove matching points; the number removed. An empty filter is refused."""
+        ...
+
+    def query(self, queries: Sequence[VectorQuery]) -> list[list[Scored]]:
+        """One result list a query, best first, in one round trip."""
+        ...
+
+    def count(self, where: Filter | None = None) -> int:
+        """Exact number of matching points."""
+        ...
+
+    def facet(self, key: str, where: Filter | None = None) -> dict[str, int]:
+        """Number of points by value of a payload key."""
+        ...
+
+    def ids(self, where: Filter | None = None) -> Iterable[UUID]:
+        """Ids of matching points, streamed."""
+        ...
+
+    def optimize(self) -> None:
+        """Build what makes queries fast; slow, off the request path."""
+        ...
+
+    def close(self) -> None:
+        """Flush and let go of the index."""
+        ...
+
+
+class Candidate(NamedTuple):
+    """A passage (or page image) that the search plan proposes, with its fused score."""
+
+    document_id: str
+    page: int
+    kind: HitKind
+    ordinal: int
+    score: float
+    scores: Mapping[str, float]
+    """Raw score by vector name, for calibration."""
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Second-stage scoring of candidates."""
+
+    def rerank(self, query: str, candidates: Sequence[Candidate], texts: Sequence[str]) -> list[Candidate]:
+        """The same candidates, best first, with their new scores."""
+        ...
+
+
+class Evidence(NamedTuple):
+    """One retrieved page of one question: its record, the passages that matched on it, and the scores."""
+
+    document_id: str
+    document_name: str
+    record: PageRecord
+    passages: tuple[Passage, ...]
+    """Passages of this page that matched, best first."""
+    score: float
+    scores: Mapping[str, float]
+
+
+class Claim(NamedTuple):
+    """One sentence of an answer and the quote it rests on."""
+
+    text: str
+    quote: str
+    document_id: str
+    page: int
+
+
+class Draft(NamedTuple):
+    """What an answerer proposes; grounding checks every quote before anything is returned."""
+
+    claims: tuple[Claim, ...]
+    confidence: float
+    """Calibrated probability that the claims answer the question."""
+    reason: RefusalReason | None = None
+    """Set when it refuses; then ``claims`` may hold the nearest sentences."""
+    conflict: bool = False
+
+
+@runtime_checkable
+class Answerer(Protocol):
+    """Question and evidence in, a draft with quotes out."""
+
+    def answer(self, question: str, evidence: Sequence[Evidence]) -> Draft:
+        """Propose an answer from ``evidence`` (best first) or refuse."""
+        ...
+
+
+class Located(NamedTuple):
+    """Where a quote stands."""
+
+    page: int
+    words: tuple[int, ...]
+    boxes: tuple[Box, ...]
+    similarity: float
+    """1.0 for an exact match after folding."""

