@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuwen.settings import IngestSettings
-from tuwen.types import Block, PageRecord, Word
+from tuwen.types import Block, Box, PageRecord, Source, Word
 
 RGB = NDArray[np.uint8]
 """An image of shape (height, width, 3), RGB, origin top left."""
+
+
+class TextLine(NamedTuple):
+    """One printed line as a reader sees it, before layout orders lines into blocks."""
+
+    words: tuple[Word, ...]
+    """In reading order; their ``line`` is set by layout."""
+    spaces: tuple[bool, ...]
+    """As many as ``words``: whether a space stands before word ``i``; the first is False."""
+    box: Box
+    source: Source
+    confidence: float | None
+    """0..1, mean over the line's characters; None from the text layer."""
+    size: float
+    """Font size in points; of OCR lines, estimated from the line's height."""
+    bold: bool
+
+    @property
+    def text(self) -> str:
+        """The words, spaces in their places."""
+        return "".join(
+            " " + word.text if space else word.text for word, space in zip(self.words, self.spaces, strict=True)
+        )
 
 
 class Reading(NamedTuple):
@@ -28,6 +50,11 @@ class Reading(NamedTuple):
 @runtime_checkable
 class OpenPage(Protocol):
     """One displayed page of an open document."""
+
+    @property
+    def pdf_page(self) -> Any:
+        """The page as a ``pymupdf.Page`` of a PDF, /Rotate already applied: its coordinates are displayed points."""
+        ...
 
     @property
     def number(self) -> int:
@@ -105,6 +132,3 @@ class Found(NamedTuple):
     path: str
     """Relative to what was ingested, with forward slashes."""
     media_type: str
-
-
-Discovery = Iterator["Found | Exception"]
