@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuwen.settings import IngestSettings
-from tuwen.types import Block, Box, PageRecord, Source, Word
+from tuwen.types import Block, Box, PageRecord, Source, Word, is_cjk
 
 RGB = NDArray[np.uint8]
 """An image of shape (height, width, 3), RGB, origin top left."""
@@ -37,6 +37,21 @@ class TextLine(NamedTuple):
         return "".join(
             " " + word.text if space else word.text for word, space in zip(self.words, self.spaces, strict=True)
         )
+
+
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Cut ``text`` into words, as :class:`tuwen.types.Word` defines them: half-open index ranges, spaces left out."""
+    spans: list[tuple[int, int]] = []
+    joins = False
+    for i, char in enumerate(text):
+        alone = is_cjk(char)
+        if not char.isspace():
+            if joins and not alone:
+                spans[-1] = (spans[-1][0], i + 1)
+            else:
+                spans.append((i, i + 1))
+        joins = not alone and not char.isspace()
+    return spans
 
 
 class Reading(NamedTuple):
