@@ -19,7 +19,9 @@
     │   └── PageFailedError      page_failed          422  exit 1
     └── UnavailableError         (something needed is not there now)
         ├── IndexLockedError     index_locked         503  exit 3
-        └── ModelUnavailableError model_unavailable   503  exit 3
+        ├── ModelUnavailableError model_unavailable   503  exit 3
+        ├── StorageUnavailableError storage_unavailable 503 exit 3
+        └── LeaseLostError       lease_lost           503  exit 3
 
 Errors cross process borders by pickle, so each is rebuilt from its message alone.
 """
@@ -156,6 +158,18 @@ class ModelUnavailableError(UnavailableError):
     """A model cannot be loaded or reached."""
 
     code = "model_unavailable"
+
+
+class StorageUnavailableError(UnavailableError):
+    """The catalog or the blobs cannot be read or written now: locked, full, read-only, damaged or too new."""
+
+    code = "storage_unavailable"
+
+
+class LeaseLostError(UnavailableError):
+    """The document now belongs to another worker, or is gone; what this worker still holds of it is stale."""
+
+    code = "lease_lost"
 
 
 def _walk(cls: type[TuwenError]) -> list[type[TuwenError]]:
