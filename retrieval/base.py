@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 from uuid import UUID
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from tuwen.types import Box, HitKind, Model, PageRecord, Passage, RefusalReason
+from tuwen.types import Box, HitKind, Model, PageRecord, Passage, RefusalReason, WordSpan
 
 DenseVector = NDArray[np.float32]
 """Shape (d,), L2-normalised."""
@@ -64,6 +65,20 @@ class Encoder(Protocol):
     def count_tokens(self, text: str) -> int:
         """Tokens of ``text`` as this encoder counts them, specials and prompt excluded."""
         ...
+
+
+class Encoders(NamedTuple):
+    """The encoders of one preset; a point carries a vector of each that applies to it."""
+
+    dense: Encoder
+    sparse: Encoder
+    image: Encoder
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever any of them would give other vectors; names the index folder or collection."""
+        parts = (self.dense.description, self.sparse.description, self.image.description)
+        return hashlib.sha256("\n".join(part.fingerprint for part in parts).encode()).hexdigest()[:16]
 
 
 class PointPayload(Model):
@@ -160,7 +175,7 @@ class PageIndex(Protocol):
 
 
 class Candidate(NamedTuple):
-    """A passage (or page image) that the search plan proposes, with its fused score."""
+    """A passage (or page image) that the search plan proposes, with its score after fusion, 0..1."""
 
     document_id: str
     page: int
@@ -169,6 +184,19 @@ class Candidate(NamedTuple):
     score: float
     scores: Mapping[str, float]
     """Raw score by vector name, for calibration."""
+
+
+class PageCandidate(NamedTuple):
+    """One page that the search plan proposes, and the passages that speak for it."""
+
+    document_id: str
+    page: int
+    score: float
+    """After fusion, 0..1, best page first."""
+    scores: Mapping[str, float]
+    """Best raw score by vector name (cosine; BM25 sum), for calibration."""
+    passages: tuple[Candidate, ...]
+    """Passages that touch this page, best first; empty when only the page as a whole matched."""
 
 
 @runtime_checkable
@@ -192,13 +220,21 @@ class Evidence(NamedTuple):
     scores: Mapping[str, float]
 
 
-class Claim(NamedTuple):
-    """One sentence of an answer and the quote it rests on."""
+class Quote(NamedTuple):
+    """Words that are said to be printed on a page."""
 
     text: str
-    quote: str
     document_id: str
     page: int
+    words: WordSpan | None = None
+    """Where they are said to stand; a hint for a quote that the page prints more than once."""
+
+
+class Claim(NamedTuple):
+    """One sentence of an answer and the quotes it rests on."""
+
+    text: str
+    quotes: tuple[Quote, ...]
 
 
 class Draft(NamedTuple):
@@ -229,3 +265,5 @@ class Located(NamedTuple):
     boxes: tuple[Box, ...]
     similarity: float
     """1.0 for an exact match after folding."""
+    text: str
+    """The stretch that matched, as the page prints it."""
