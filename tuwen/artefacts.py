@@ -1,0 +1,158 @@
+"""What the stages of ingestion leave behind, by document and page, in the blob store.
+
+Keys: ``documents/{document_id}/original`` and ``documents/{document_id}/{stage}-{fingerprint}/{page:06d}.{ext}``,
+so that one prefix holds all of a document and a changed stage never reads an old artefact.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from retrieval.base import DenseVector, SparseVector, Vector
+from tuwen.blobs.base import Blobs
+from tuwen.errors import CorruptFileError
+from tuwen.types import PageRecord, Passage
+
+_PASSAGES = TypeAdapter(tuple[Passage, ...])
+
+
+class Fingerprints(NamedTuple):
+    """Of the stages that leave artefacts; each includes those that it builds on."""
+
+    read: str
+    passages: str
+    encode: str
+
+
+class PageVectors(NamedTuple):
+    """Vectors by name: of each passage that starts on a page, in order, and of the page itself."""
+
+    passages: tuple[Mapping[str, Vector], ...]
+    page: Mapping[str, Vector]
+
+
+class Artefacts:
+    """Typed reading and writing of artefacts.
+
+    A missing one raises NotFoundError, a damaged one CorruptFileError; both name the key.
+    """
+
+    def __init__(self, blobs: Blobs, fingerprints: Fingerprints) -> None:
+        self._blobs = blobs
+        self._fingerprints = fingerprints
+
+    def put_original(self, document_id: str, source: BinaryIO) -> None:
+        """Store the document's bytes, streamed."""
+        self._blobs.put(self._original(document_id), source)
+
+    def original(self, document_id: str) -> AbstractContextManager[Path]:
+        """The document's bytes as a local file."""
+        return self._blobs.local_path(self._original(document_id))
+
+    def has_original(self, document_id: str) -> bool:
+        """Whether the bytes are there."""
+        return self._blobs.exists(self._original(document_id))
+
+    def put_page(self, document_id: str, record: PageRecord, image: bytes) -> str:
+        """Store a page record and its JPEG; the record's key."""
+        self._blobs.put(self._key(document_id, "read", record.page, "jpg"), image)
+        key = self._key(document_id, "read", record.page, "json.z")
+        self._blobs.put(key, zlib.compress(record.model_dump_json().encode(), 6))
+        return key
+
+    def page(self, document_id: str, page: int) -> PageRecord:
+        """The page record."""
+        key = self._key(document_id, "read", page, "json.z")
+        try:
+            return PageRecord.model_validate_json(zlib.decompress(self._blobs.get(key)))
+        except (zlib.error, ValidationError) as error:
+            raise _damaged(key) from error
+
+    def page_image(self, document_id: str, page: int) -> bytes:
+        """The JPEG of the displayed page."""
+        return self._blobs.get(self._key(document_id, "read", page, "jpg"))
+
+    def put_passages(self, document_id: str, page: int, passages: Sequence[Passage]) -> str:
+        """Store the passages that start on ``page``; their key."""
+        key = self._key(document_id, "passages", page, "json.z")
+        self._blobs.put(key, zlib.compress(_PASSAGES.dump_json(tuple(passages)), 6))
+        return key
+
+    def passages(self, document_id: str, page: int) -> tuple[Passage, ...]:
+        """The passages that start on ``page``, in order."""
+        key = self._key(document_id, "passages", page, "json.z")
+        try:
+            return _PASSAGES.validate_json(zlib.decompress(self._blobs.get(key)))
+        except (zlib.error, ValidationError) as error:
+            raise _damaged(key) from error
+
+    def put_vectors(self, document_id: str, page: int, vectors: PageVectors) -> str:
+        """Store the vectors of ``page``; their key."""
+        key = self._key(document_id, "encode", page, "npz")
+        buffer = io.BytesIO()
+        np.savez(buffer, **_pack("passages", vectors.passages), **_pack("page", (vectors.page,)))
+        self._blobs.put(key, buffer.getvalue())
+        return key
+
+    def vectors(self, document_id: str, page: int) -> PageVectors:
+        """The vectors of ``page``."""
+        key = self._key(document_id, "encode", page, "npz")
+        try:
+            with np.load(io.BytesIO(self._blobs.get(key)), allow_pickle=False) as data:
+                (of_page,) = _unpack("page", data)
+                return PageVectors(tuple(_unpack("passages", data)), of_page)
+        except (ValueError, KeyError, OSError, EOFError) as error:
+            raise _damaged(key) from error
+
+    @staticmethod
+    def _original(document_id: str) -> str:
+        return f"documents/{document_id}/original"
+
+    def _key(self, document_id: str, stage: str, page: int, extension: str) -> str:
+        fingerprint = getattr(self._fingerprints, stage)
+        return f"documents/{document_id}/{stage}-{fingerprint}/{page:06d}.{extension}"
+
+
+def _pack(group: str, rows: Sequence[Mapping[str, Vector]]) -> dict[str, NDArray[Any]]:
+    """Arrays ``group.name`` (dense, one row each) or ``group.name.{lengths,indices,values}`` (sparse, end to end)."""
+    arrays: dict[str, NDArray[Any]] = {f"{group}.rows": np.array(len(rows))}
+    for name in rows[0] if rows else ():
+        column = [row[name] for row in rows]
+        sparse = [vector for vector in column if isinstance(vector, SparseVector)]
+        if sparse:
+            arrays[f"{group}.{name}.lengths"] = np.array([len(vector.indices) for vector in sparse], np.int64)
+            arrays[f"{group}.{name}.indices"] = np.concatenate([vector.indices for vector in sparse])
+            arrays[f"{group}.{name}.values"] = np.concatenate([vector.values for vector in sparse])
+        else:
+            arrays[f"{group}.{name}"] = np.stack(cast("list[DenseVector]", column))
+    return arrays
+
+
+def _unpack(group: str, arrays: Mapping[str, NDArray[Any]]) -> list[dict[str, Vector]]:
+    rows: list[dict[str, Vector]] = [{} for _ in range(int(arrays[f"{group}.rows"]))]
+    for key in arrays:
+        owner, name, *part = key.split(".")
+        if owner != group or name == "rows" or (part and part != ["lengths"]):
+            continue
+        column: Iterable[Vector] = arrays[key]
+        if part:
+            stem = f"{group}.{name}"
+            ends = np.cumsum(arrays[key])[:-1]
+            parts = np.split(arrays[f"{stem}.indices"], ends), np.split(arrays[f"{stem}.values"], ends)
+            column = map(SparseVector, *parts)
+        for row, vector in zip(rows, column, strict=True):
+            row[name] = vector
+    return rows
+
+
+def _damaged(key: str) -> CorruptFileError:
+    return CorruptFileError(f"The stored artefact {key} is damaged; read its document again.")

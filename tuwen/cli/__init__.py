@@ -1,0 +1,5 @@
+"""The command line (DESIGN section 6). Commands import the engine only when they run."""
+
+from tuwen.cli.app import main
+
+__all__ = ["main"]

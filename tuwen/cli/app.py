@@ -1,0 +1,221 @@
+"""Commands. Each opens the engine, calls one verb, and prints its result for people or as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tuwen import __version__
+from tuwen.errors import NotFoundError, TuwenError
+
+if TYPE_CHECKING:
+    from tuwen.engine import Tuwen
+    from tuwen.types import IngestReport
+
+app = typer.Typer(
+    name="tuwen",
+    help="图文: ask Chinese documents a question, get an answer that cites the exact place on the exact page.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Config = Annotated[Path | None, typer.Option("--config", help="Settings file; TUWEN_CONFIG otherwise.")]
+Collection = Annotated[str, typer.Option("--collection", "-c", help="Name of the collection.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+TopK = Annotated[int, typer.Option("--top-k", "-k", min=1, max=200, help="Pages wanted.")]
+
+
+def main() -> None:
+    """Run the command line; expected errors become one sentence and an exit code."""
+    try:
+        app()
+    except TuwenError as error:
+        if "--json" in sys.argv:
+            _print_json({"error": error.problem.model_dump()})
+        else:
+            from tuwen.cli.output import print_error
+
+            print_error(error.message)
+        sys.exit(error.exit_code)
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    config: Config = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Options before the command hold for all commands."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+    context.obj = config
+
+
+def _open(context: typer.Context, config: Path | None) -> Tuwen:
+    from tuwen.engine import Tuwen
+    from tuwen.settings import load_settings
+
+    return Tuwen.open(load_settings(config or context.obj))
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+@app.command()
+def ingest(
+    context: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders.")],
+    collection: Collection = "default",
+    password: Annotated[str | None, typer.Option(help="For encrypted files.")] = None,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Take in documents: read every page, index it. Running it again goes on where it was."""
+    from tuwen.cli.output import IngestProgress, print_report
+
+    began = time.perf_counter()
+    with _open(context, config) as engine, IngestProgress() as progress:
+        report = engine.ingest(paths, collection, password, progress)
+    if as_json:
+        _print_json(report.model_dump(mode="json"))
+    else:
+        print_report(report, time.perf_counter() - began)
+    if _any_failed(report, paths):
+        raise typer.Exit(1)
+
+
+def _any_failed(report: IngestReport, paths: list[Path]) -> bool:
+    """A failed document, or a path that was named and not taken; what a folder holds besides is no failure."""
+    named = {str(path) for path in paths}
+    return any(document.error for document in report.documents) or any(s.path in named for s in report.skipped)
+
+
+@app.command()
+def search(
+    context: typer.Context,
+    query: Annotated[str, typer.Argument(help="Words to look for.")] = "",
+    image: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A picture to look for.")] = None,
+    top_k: TopK = 10,
+    collection: Collection = "default",
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Find the pages that match best."""
+    from tuwen.cli.output import print_hits
+
+    with _open(context, config) as engine:
+        result = engine.search(query, top_k, collection, image)
+    if as_json:
+        _print_json(result.model_dump(mode="json"))
+    else:
+        print_hits(result)
+
+
+@app.command()
+def ask(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(help="A question.")],
+    top_k: TopK = 5,
+    collection: Collection = "default",
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Answer a question; every claim cites the place where it is printed."""
+    from tuwen.cli.output import print_answer
+
+    with _open(context, config) as engine:
+        answer = engine.ask(question, top_k, collection)
+    if as_json:
+        _print_json(answer.model_dump(mode="json"))
+    else:
+        print_answer(answer)
+
+
+@app.command()
+def page(
+    context: typer.Context,
+    document_id: Annotated[str, typer.Argument(help="Id, or its first characters.")],
+    number: Annotated[int, typer.Argument(metavar="N", min=1, help="Page number from 1.")],
+    image: Annotated[Path | None, typer.Option(help="Write the page's picture to this PNG file.")] = None,
+    highlight: Annotated[str | None, typer.Option(help="Mark this quote on the picture.")] = None,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Show what was read from a page, or its picture with a quote marked."""
+    from tuwen.cli.messages import say
+    from tuwen.cli.output import print_page
+    from tuwen.views import page_view
+
+    if highlight and not image:
+        raise typer.BadParameter("give --image FILE, the picture to mark the quote on", param_hint="--highlight")
+    with _open(context, config) as engine:
+        full_id = engine.catalog.document(document_id).document_id
+        record = engine.page(full_id, number)
+        if image:
+            _write_picture(engine, full_id, number, image, highlight)
+    if as_json:
+        _print_json(page_view(full_id, record))
+    elif image:
+        typer.echo(say("wrote", path=image), err=True)
+    else:
+        print_page(record)
+
+
+def _write_picture(engine: Tuwen, document_id: str, number: int, target: Path, quote: str | None) -> None:
+    from retrieval.grounding import locate
+    from tuwen.cli.messages import say
+    from tuwen.pictures import highlighted
+
+    picture = engine.page_image(document_id, number)
+    located = locate(quote, picture.record) if quote else None
+    if quote and not located:
+        raise NotFoundError(say("not_on_page"))
+    highlighted(picture.jpeg, located.boxes if located else ()).save(target, "PNG")
+
+
+@app.command()
+def documents(
+    context: typer.Context, collection: Collection = "default", as_json: Json = False, config: Config = None
+) -> None:
+    """List the documents of a collection."""
+    from tuwen.cli.output import print_documents
+
+    with _open(context, config) as engine:
+        listed = engine.documents(collection)
+    if as_json:
+        _print_json({"documents": [document.model_dump(mode="json") for document in listed]})
+    else:
+        print_documents(listed)
+
+
+@app.command()
+def status(context: typer.Context, as_json: Json = False, config: Config = None) -> None:
+    """Show what is stored, what is in work, and who holds the index."""
+    from tuwen.cli.messages import say
+    from tuwen.cli.output import print_pairs
+
+    with _open(context, config) as engine:
+        state = engine.status()
+    if as_json:
+        _print_json(state.model_dump(mode="json"))
+        return
+    counts = ", ".join(f"{count} {say(f'status_{name}')}" for name, count in state.documents.items())
+    print_pairs(
+        {
+            say("version"): state.version,
+            say("preset"): state.preset,
+            say("home"): state.home,
+            say("documents"): counts or "0",
+            say("pages"): str(state.pages),
+            say("index_held"): state.index_owner or say("index_free"),
+        }
+    )

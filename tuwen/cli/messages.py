@@ -1,0 +1,69 @@
+"""What the command line says to people, in Chinese and English; the JSON never changes with the language."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+
+_MESSAGES: Mapping[str, tuple[str, str]] = {
+    # key: (English, Chinese)
+    "answer": ("Answer", "回答"),
+    "boxes_hint": ("See it on the page:", "在原页上查看："),
+    "citations": ("Sources", "出处"),
+    "conflict": ("The sources contradict each other; both are given.", "资料之间互相矛盾，均已列出。"),
+    "document": ("Document", "文档"),
+    "documents": ("Documents", "文档"),
+    "duplicate": ("duplicate of", "重复，已有"),
+    "error": ("Error", "错误"),
+    "failed": ("failed", "失败"),
+    "found_nothing": ("Nothing found.", "没有找到相关内容。"),
+    "home": ("Data directory", "数据目录"),
+    "id": ("Id", "编号"),
+    "index_held": ("Index held by", "索引占用者"),
+    "index_free": ("nobody", "无"),
+    "kind": ("Kind", "类型"),
+    "match": ("Match", "匹配内容"),
+    "name": ("Name", "名称"),
+    "no_documents": ("No documents yet. Try: tuwen ingest FOLDER", "还没有文档。试试：tuwen ingest 文件夹"),
+    "not_on_page": ("The quote is not printed on this page.", "这一页上没有这段引文。"),
+    "notes": ("Notes", "备注"),
+    "page": ("Page", "页"),
+    "pages": ("Pages", "页数"),
+    "preset": ("Preset", "预设"),
+    "refused": ("No answer", "不作回答"),
+    "score": ("Score", "得分"),
+    "skipped": ("Skipped", "跳过"),
+    "stage_inspect": ("opening", "打开"),
+    "stage_read": ("reading", "识别"),
+    "stage_passages": ("cutting", "切分"),
+    "stage_encode": ("encoding", "编码"),
+    "stage_index": ("indexing", "入库"),
+    "status": ("Status", "状态"),
+    "status_queued": ("queued", "排队中"),
+    "status_processing": ("processing", "处理中"),
+    "status_ready": ("ready", "就绪"),
+    "status_ready_with_warnings": ("ready, with warnings", "就绪（有警告）"),
+    "status_failed": ("failed", "失败"),
+    "status_cancelled": ("cancelled", "已取消"),
+    "status_duplicate": ("duplicate", "重复"),
+    "suspect": ("The reading of this page is suspect:", "本页识别结果可疑："),
+    "total": ("{documents} documents, {pages} pages, {seconds:.1f} s", "{documents} 份文档，{pages} 页，用时 {seconds:.1f} 秒"),
+    "version": ("Version", "版本"),
+    "verified": ("checked on the page", "已在原页核对"),
+    "warnings": ("{count} pages need a look", "{count} 页需要留意"),
+    "wrote": ("Wrote {path}", "已写入 {path}"),
+}  # fmt: skip
+
+
+@cache
+def language() -> str:
+    """``zh`` or ``en``: ``TUWEN_LANG``, else the locale of the environment."""
+    chosen = next((v for n in ("TUWEN_LANG", "LC_ALL", "LC_MESSAGES", "LANG") if (v := os.environ.get(n))), "")
+    return "zh" if chosen.lower().startswith("zh") else "en"
+
+
+def say(key: str, **values: object) -> str:
+    """The message ``key`` in the user's language."""
+    text = _MESSAGES[key][language() == "zh"]
+    return text.format(**values) if values else text

@@ -1,0 +1,180 @@
+"""Results as people like to read them: tables on stdout, progress and errors on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from tuwen.cli.messages import say
+from tuwen.types import Answer, Document, DocumentStatus, IngestReport, PageRecord, SearchResult, Skipped
+from tuwen.worker import IngestEvent
+
+_COLOURS = {
+    DocumentStatus.READY: "green",
+    DocumentStatus.READY_WITH_WARNINGS: "yellow",
+    DocumentStatus.FAILED: "red",
+}
+_SNIPPET = 90
+
+
+class IngestProgress:
+    """A bar for each document in work, on stderr; finished ones leave a line."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._bars: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: IngestEvent) -> None:
+        """Show ``event``."""
+        if event.document_id not in self._bars:
+            self._bars[event.document_id] = self._progress.add_task(event.name)
+        bar = self._bars[event.document_id]
+        if event.status is DocumentStatus.PROCESSING:
+            title = f"{say(f'stage_{event.stage}')} {event.name}"
+            self._progress.update(bar, description=title, completed=event.done, total=event.total)
+            return
+        self._progress.remove_task(self._bars.pop(event.document_id))
+        self._progress.console.print(_status(event.status), Text(event.name))
+
+
+def print_report(report: IngestReport, seconds: float) -> None:
+    """Outcome of an ingest."""
+    console = Console()
+    if report.documents:
+        console.print(_documents_table(report.documents))
+    print_skipped(report.skipped)
+    pages = sum(d.pages or 0 for d in report.documents if d.status is not DocumentStatus.DUPLICATE)
+    console.print(say("total", documents=len(report.documents), pages=pages, seconds=seconds))
+
+
+def print_skipped(skipped: Sequence[Skipped]) -> None:
+    """Paths that were not taken."""
+    for item in skipped:
+        Console().print(Text(f"{say('skipped')}: {item.path} ({item.code}: {item.message})", style="dim"))
+
+
+def print_documents(documents: Sequence[Document]) -> None:
+    """A table of documents."""
+    Console().print(_documents_table(documents) if documents else say("no_documents"))
+
+
+def _documents_table(documents: Sequence[Document]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column(say("id"), no_wrap=True, style="dim")
+    table.add_column(say("name"), overflow="fold")
+    table.add_column(say("pages"), justify="right")
+    table.add_column(say("status"))
+    table.add_column(say("notes"), overflow="fold")
+    for document in documents:
+        pages = str(document.pages or "")
+        table.add_row(document.document_id[:8], Text(document.path), pages, _status(document.status), _notes(document))
+    return table
+
+
+def _status(status: DocumentStatus) -> Text:
+    return Text(say(f"status_{status}"), style=_COLOURS.get(status, ""))
+
+
+def _notes(document: Document) -> Text:
+    if document.error:
+        return Text(f"{document.error.code}: {document.error.message}")
+    if document.duplicate_of:
+        return Text(f"{say('duplicate')} {document.duplicate_of[:8]}")
+    pages = {warning.page for warning in document.warnings}
+    return Text(say("warnings", count=len(pages)) if pages else "")
+
+
+def print_hits(result: SearchResult) -> None:
+    """Search hits, best first."""
+    if not result.hits:
+        Console().print(say("found_nothing"))
+        return
+    table = Table(box=None, pad_edge=False)
+    for key, options in _HIT_COLUMNS.items():
+        table.add_column(say(key) if key else "", **options)
+    for rank, hit in enumerate(result.hits, 1):
+        snippet = " ".join(hit.text.split())
+        short = snippet[:_SNIPPET] + "…" if len(snippet) > _SNIPPET else snippet
+        name = Text(hit.document_name)
+        table.add_row(str(rank), hit.document_id[:8], name, str(hit.page), f"{hit.score:.3f}", hit.kind, Text(short))
+    Console().print(table)
+
+
+_HIT_COLUMNS: Mapping[str, Mapping[str, str]] = {
+    "": {"justify": "right"},
+    "id": {"style": "dim"},
+    "document": {"overflow": "fold"},
+    "page": {"justify": "right"},
+    "score": {"justify": "right"},
+    "kind": {},
+    "match": {"overflow": "fold"},
+}
+
+
+def print_answer(answer: Answer) -> None:
+    """An answer with its sources, and how to look at them."""
+    console = Console()
+    title = say("refused") if answer.refused else say("answer")
+    console.print(Panel(Text(answer.answer), title=title, border_style="yellow" if answer.refused else "green"))
+    if answer.conflict:
+        console.print(Text(say("conflict"), style="yellow"))
+    for citation in answer.citations:
+        console.print(
+            Text.assemble(
+                (f"[{citation.marker}] ", "bold"),
+                f"{citation.document_name}  {say('page')} {citation.page}  ",
+                (f"“{citation.quote}”", "italic"),
+                (f"  ✓ {say('verified')}" if citation.verified else "", "green"),
+            )
+        )
+    if answer.citations:
+        first = answer.citations[0]
+        command = f'tuwen page {first.document_id[:8]} {first.page} --image page.png --highlight "{first.quote}"'
+        console.print(Text(f"{say('boxes_hint')} {command}", style="dim"), soft_wrap=True)
+
+
+def print_page(record: PageRecord) -> None:
+    """A page as Markdown, with a warning when its reading is suspect."""
+    if record.verdict.codes:
+        Console(stderr=True).print(Text(f"{say('suspect')} {', '.join(record.verdict.codes)}", style="yellow"))
+    console = Console()
+    if console.is_terminal:
+        console.print(Markdown(record.markdown))
+    else:
+        console.print(record.markdown, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_pairs(pairs: Mapping[str, str]) -> None:
+    """A small two-column list."""
+    table = Table.grid(padding=(0, 2))
+    for key, value in pairs.items():
+        table.add_row(Text(key, style="bold"), Text(value))
+    Console().print(table)
+
+
+def print_error(message: str) -> None:
+    """An error, on stderr."""
+    Console(stderr=True).print(Text(f"{say('error')}: {message}", style="red"), soft_wrap=True)

@@ -1,0 +1,160 @@
+"""The stages of ingestion as pure functions that run in child processes.
+
+Each reads its inputs from the blob store and writes its artefacts there; only small results go back to
+the worker. A child is set up once (:func:`initialise`) and loads engines when a stage first needs them.
+Running a stage again writes the same artefacts again.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from ingest.passages import build_passages
+from ingest.passages import fingerprint as passages_fingerprint
+from PIL import Image
+
+from ingest import pipeline
+from ingest.base import RGB, PageTask
+from retrieval.encoders import Encoders, build_encoders
+from retrieval.search import encode_page, encode_passages
+from tuwen.artefacts import Artefacts, Fingerprints, PageVectors
+from tuwen.blobs import open_blobs
+from tuwen.fingerprint import fingerprint
+from tuwen.settings import Settings
+from tuwen.types import PageRecord, Passage, VerdictCode
+
+_PR_SET_PDEATHSIG = 1
+T = TypeVar("T")
+
+
+class Setup(NamedTuple):
+    """What a child process is told at its start; picklable."""
+
+    settings: Settings
+    home: Path
+
+
+class PageOutcome(NamedTuple):
+    """Of reading one page."""
+
+    artefact: str
+    codes: tuple[VerdictCode, ...]
+
+
+def stage_fingerprints(settings: Settings, encoders: Encoders) -> Fingerprints:
+    """Fingerprints of the stages under ``settings``; each covers the stages before it."""
+    read = pipeline.fingerprint(settings.ingest)
+    passages = fingerprint(read=read, passages=passages_fingerprint(settings.ingest.passages))
+    encode = fingerprint(passages=passages, encoders=encoders.fingerprint)
+    return Fingerprints(read, passages, encode)
+
+
+class Child:
+    """The engines of one child process, loaded when first used."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.settings = setup.settings
+        self.home = setup.home
+
+    @cached_property
+    def encoders(self) -> Encoders:
+        """Single-threaded: parallelism comes from the pool."""
+        return build_encoders(self.settings.encoders, self.home, threads=1)
+
+    @cached_property
+    def artefacts(self) -> Artefacts:
+        """The same store as the parent's."""
+        return Artefacts(open_blobs(self.settings.blobs, self.home), stage_fingerprints(self.settings, self.encoders))
+
+
+_child: Child | None = None
+
+
+def initialise(setup: Setup) -> None:
+    """Set up this child process: no Ctrl-C of its own, dies with its parent, one thread an engine."""
+    global _child
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    _child = Child(setup)
+
+
+def _this() -> Child:
+    assert _child is not None, "initialise() runs first"
+    return _child
+
+
+def inspect(document_id: str, media_type: str, password: str | None) -> int:
+    """Open the original and count its pages. Raises DocumentError."""
+    child = _this()
+    with child.artefacts.original(document_id) as path:
+        return pipeline.inspect(path, media_type, password, child.settings.ingest)
+
+
+def read_page(document_id: str, media_type: str, page: int, password: str | None) -> PageOutcome:
+    """Read one page and store its record and image. Raises DocumentError."""
+    child = _this()
+    with child.artefacts.original(document_id) as path:
+        result = pipeline.read_page(PageTask(path, media_type, page, password, child.settings.ingest))
+    key = child.artefacts.put_page(document_id, result.record, result.image)
+    return PageOutcome(key, result.record.verdict.codes)
+
+
+def make_passages(document_id: str, pages: Sequence[int]) -> None:
+    """Cut a document into passages and store them by the page they start on.
+
+    Args:
+        document_id: whose pages have all been read, quarantined ones apart.
+        pages: the pages that have a record, ascending.
+    """
+    child = _this()
+    passages = build_passages(
+        _records(child.artefacts, document_id, pages),
+        child.settings.ingest.passages,
+        child.encoders.dense.count_tokens,
+    )
+    by_page: dict[int, list[Passage]] = {page: [] for page in pages}
+    for passage in passages:
+        by_page[passage.page].append(passage)
+    for page, group in by_page.items():
+        child.artefacts.put_passages(document_id, page, group)
+
+
+def _image(child: Child, document_id: str, page: int) -> RGB:
+    with Image.open(io.BytesIO(child.artefacts.page_image(document_id, page))) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def _records(artefacts: Artefacts, document_id: str, pages: Sequence[int]) -> Iterator[PageRecord]:
+    return (artefacts.page(document_id, page) for page in pages)
+
+
+def encode_pages(document_id: str, document_name: str, pages: Sequence[int]) -> None:
+    """Encode the passages and the image of each page, batched over the pages, and store the vectors."""
+    child = _this()
+    by_page = {page: child.artefacts.passages(document_id, page) for page in pages}
+    everything = [passage for group in by_page.values() for passage in group]
+    vectors = iter(encode_passages(everything, document_name, child.encoders))
+    for page, group in by_page.items():
+        of_passages = tuple(islice(vectors, len(group)))
+        record, image = child.artefacts.page(document_id, page), _image(child, document_id, page)
+        of_page = encode_page(record, image, child.encoders)
+        child.artefacts.put_vectors(document_id, page, PageVectors(of_passages, of_page))
+
+
+def timed(call: Callable[..., T], *args: Any) -> tuple[T, float]:
+    """``call(*args)`` and the seconds it took."""
+    began = time.perf_counter()
+    return call(*args), time.perf_counter() - began

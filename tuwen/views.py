@@ -1,0 +1,28 @@
+"""Shapes of the outside contract (DESIGN section 6) that differ from the inner records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tuwen.types import Block, PageRecord
+
+_BLOCK_FIELDS = {"kind", "order", "box", "text", "markdown", "caption", "source", "confidence"}
+
+
+def page_view(document_id: str, record: PageRecord) -> dict[str, Any]:
+    """The JSON of ``tuwen page`` and of ``GET …/pages/{n}``."""
+    return {
+        "document_id": document_id,
+        "page": record.page,
+        "width": record.width,
+        "height": record.height,
+        "text": record.text,
+        "markdown": record.markdown,
+        "blocks": [_block_view(block) for block in record.blocks],
+        "words": [{"text": word.text, "box": word.box} for word in record.words],
+        "verdict": {"status": record.verdict.status, "codes": list(record.verdict.codes)},
+    }
+
+
+def _block_view(block: Block) -> dict[str, Any]:
+    return block.model_dump(mode="json", include=_BLOCK_FIELDS)
