@@ -1,0 +1,193 @@
+"""PP-OCRv6 through RapidOCR: an image in, text lines with the place of every word out.
+
+RapidOCR's detector and recogniser are used as they are; between them stand our own crops and our own
+CTC decoding, because its word boxes are cut from an average character width (a mixed line such as
+``2021年Table`` drifts by a character or two) while the network's own columns say where each character is.
+
+Two resolutions: text is *found* on a reduced page (``ocr.max_side``), where detection costs a third, and
+*recognised* on crops of the full rendering (``ocr.dpi``), where strokes are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.base import RGB, word_spans
+from tuwen.settings import OcrSettings
+
+ALGORITHM = 1
+"""Raise it whenever the same image could be read differently."""
+
+_LINE_HEIGHT = 48
+"""Pixels to which the recogniser scales a line."""
+_STRIDE = 8
+"""Pixels of a scaled line per column of the recogniser's output."""
+_TALL = 1.5
+"""A region this many times taller than wide holds a vertical or sideways line (as in PaddleOCR)."""
+_DOUBTFUL = 0.80
+"""A line read with less confidence is tried upside down as well."""
+
+Quad = NDArray[np.float32]
+"""Corners of shape (4, 2) in pixels: top left, top right, bottom right, bottom left of the upright line."""
+
+
+class OcrWord(NamedTuple):
+    """One word of a line; ``quad`` in pixels of the image."""
+
+    text: str
+    quad: Quad
+    space: bool
+    """Whether a space stands before it."""
+
+
+class OcrLine(NamedTuple):
+    """One line of text; ``quad`` in pixels of the image."""
+
+    words: tuple[OcrWord, ...]
+    quad: Quad
+    confidence: float
+    turned: int
+    """Degrees (0, 90, 180, 270) by which the image must be turned clockwise to make the line upright."""
+    thickness: float
+    """Height of the upright line in pixels."""
+
+
+class _Decoded(NamedTuple):
+    text: str
+    columns: NDArray[np.float32]
+    """Centre of each character, as a fraction of the crop's width."""
+    confidence: float
+
+
+class OcrEngine:
+    """The two networks, loaded once; not safe to share between threads.
+
+    Args:
+        threads: threads of one network run; 1 in the children of a pool.
+        max_side: longest side in pixels of the reduced image on which text is found.
+    """
+
+    def __init__(self, threads: int = 1, max_side: int = OcrSettings().max_side) -> None:
+        from rapidocr import RapidOCR
+        from rapidocr.ch_ppocr_det import TextDetector
+        from rapidocr.ch_ppocr_rec import TextRecognizer
+
+        config = RapidOCR(
+            params={
+                "Global.log_level": "critical",
+                "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+                "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+            }
+        ).cfg
+        for part in (config.Det, config.Rec):
+            part.engine_cfg = config.EngineConfig.onnxruntime
+            part.model_root_dir = config.Global.model_root_dir
+        config.Rec.font_path = None
+        config.Det.limit_side_len = 32  # the image is scaled here, not there
+        self._detector: Any = TextDetector(config.Det)
+        self._recognizer: Any = TextRecognizer(config.Rec)
+        self._characters: Sequence[str] = self._recognizer.postprocess_op.character
+        self._max_side = max_side
+
+    def read(self, image: RGB) -> tuple[OcrLine, ...]:
+        """Find and recognise text lines, top to bottom; an image without text gives none."""
+        bgr = np.ascontiguousarray(image[:, :, ::-1])
+        quads = self._detect(bgr)
+        lines = [self._read_line(bgr, quad) for quad in quads]
+        return tuple(line for line in lines if line is not None)
+
+    def _detect(self, bgr: RGB) -> list[Quad]:
+        height, width = bgr.shape[:2]
+        scale = min(1.0, self._max_side / max(height, width))
+        # 32 is the network's stride; the border keeps text at the very edge whole.
+        small = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else bgr
+        border = 32
+        framed = cv2.copyMakeBorder(small, border, border, border, border, cv2.BORDER_REPLICATE)
+        boxes = self._detector(framed).boxes
+        if boxes is None:
+            return []
+        quads = (np.asarray(boxes, np.float32) - border) / scale
+        return list(np.clip(quads, 0, np.array([width - 1, height - 1], np.float32)))
+
+    def _read_line(self, bgr: RGB, quad: Quad) -> OcrLine | None:
+        sideways = _size(quad)[1] >= _TALL * _size(quad)[0]
+        turns = (270, 90) if sideways else (0, 180)
+        best: tuple[_Decoded, Quad, int] | None = None
+        for turned in turns:
+            upright = np.roll(quad, turned // 90, axis=0)
+            decoded = self._recognize(_crop(bgr, upright))
+            if best is None or decoded.confidence > best[0].confidence:
+                best = decoded, upright, turned
+            if best[0].confidence >= _DOUBTFUL:
+                break
+        assert best is not None
+        decoded, upright, turned = best
+        if not decoded.text.strip():
+            return None
+        words = _place_words(decoded, upright)
+        return OcrLine(words, upright, decoded.confidence, turned, _size(upright)[1])
+
+    def _recognize(self, crop: RGB) -> _Decoded:
+        height, width = crop.shape[:2]
+        scaled = max(_STRIDE, round(_LINE_HEIGHT * width / height))
+        resized = cv2.resize(crop, (scaled, _LINE_HEIGHT)).astype(np.float32)
+        batch = (resized.transpose(2, 0, 1)[None] / 255 - 0.5) / 0.5
+        columns = self._recognizer.session(batch)[0]
+        best = columns.argmax(axis=1)
+        peaks = np.flatnonzero((best != 0) & (best != np.concatenate(([-1], best[:-1]))))
+        text = "".join(self._characters[i] for i in best[peaks])
+        ends = np.array([_run_end(best, int(peak)) for peak in peaks], np.float32)
+        centres = (peaks + ends) / 2 * _STRIDE / scaled
+        confidence = float(columns[peaks, best[peaks]].mean()) if len(peaks) else 0.0
+        return _Decoded(text, np.minimum(centres, 1).astype(np.float32), confidence)
+
+
+def _run_end(best: NDArray[np.intp], start: int) -> int:
+    end = start
+    while end < len(best) and best[end] == best[start]:
+        end += 1
+    return end
+
+
+def _size(quad: Quad) -> tuple[float, float]:
+    """Width and height of a quad in pixels."""
+    width = max(np.linalg.norm(quad[1] - quad[0]), np.linalg.norm(quad[2] - quad[3]))
+    height = max(np.linalg.norm(quad[3] - quad[0]), np.linalg.norm(quad[2] - quad[1]))
+    return float(width), float(height)
+
+
+def _crop(bgr: RGB, quad: Quad) -> RGB:
+    width, height = (max(2, round(side)) for side in _size(quad))
+    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    matrix = cv2.getPerspectiveTransform(np.ascontiguousarray(quad), target)
+    crop: RGB = cv2.warpPerspective(
+        bgr, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return crop
+
+
+def _place_words(decoded: _Decoded, quad: Quad) -> tuple[OcrWord, ...]:
+    """Cut the line between the centres of neighbouring characters."""
+    width, height = _size(quad)
+    half = 0.55 * height / width  # half a full-width character, as a fraction of the line
+    centres = decoded.columns
+    middles = (centres[1:] + centres[:-1]) / 2
+    starts = np.maximum(np.concatenate(([0.0], middles)), centres - half)
+    ends = np.minimum(np.concatenate((middles, [1.0])), centres + half)
+    words = []
+    for first, last in word_spans(decoded.text):
+        space = first > 0 and decoded.text[first - 1].isspace()
+        words.append(OcrWord(decoded.text[first:last], _slice(quad, starts[first], ends[last - 1]), space))
+    return tuple(words)
+
+
+def _slice(quad: Quad, start: float, end: float) -> Quad:
+    """The part of a quad between two fractions of its width."""
+    top, bottom = quad[1] - quad[0], quad[2] - quad[3]
+    corners = [quad[0] + top * start, quad[0] + top * end, quad[3] + bottom * end, quad[3] + bottom * start]
+    return np.array(corners, np.float32)
