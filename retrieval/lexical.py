@@ -47,9 +47,13 @@ _CROSSING = 0.35
 
 def normalize(text: str) -> str:
     """NFKC, lower case, simplified; white space between ideographs (a line break in print) removed."""
-    healed = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # broken PDF maps give lone halves
-    folded = _GAP.sub("", unicodedata.normalize("NFKC", healed))
+    folded = _GAP.sub("", unicodedata.normalize("NFKC", well_formed(text)))
     return join_thousands(_simplify()(folded).lower())
+
+
+def well_formed(text: str) -> str:
+    """``text`` without lone surrogates, which broken PDF character maps give and no encoder takes."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def analyze(text: str, mode: Mode = "passage") -> list[str]:

@@ -56,7 +56,7 @@ class OcrSettings(_Section):
     """PP-OCRv6 through RapidOCR; the models ship in its wheel."""
 
     dpi: int = Field(200, ge=72, le=600, description="resolution at which a page is rendered for OCR")
-    max_side: int = Field(2400, ge=512, description="longest side in pixels handed to text detection")
+    max_side: int = Field(1280, ge=512, description="longest side in pixels handed to text detection")
     min_confidence: float = Field(0.5, ge=0, le=1, description="lines below are dropped")
     suspect_confidence: float = Field(
         0.80, ge=0, le=1, description="a page whose mean is below gets low_ocr_confidence"
