@@ -1,0 +1,166 @@
+"""From printed lines to clean text: rows of a region, and how one row goes on in the next.
+
+All geometry happens in an upright frame in points: text that runs up, down or upside down on the
+page is turned so that it reads left to right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from ingest.base import TextLine
+from tuwen.types import Box, Word, is_cjk
+
+_HYPHENATED = re.compile(r"(?:^|[^\w-])[A-Za-z]{2,}[-‐]$")
+_WORD_END = re.compile(r"^[a-z]{2,}")
+_BROKEN_PATH = re.compile(r"(?:https?:/|www\.|/|\\)\S*[/_.=&?-]$")
+
+
+class Row(NamedTuple):
+    """One printed row of a region: one line, or several fragments side by side."""
+
+    words: tuple[Word, ...]
+    spaces: tuple[bool, ...]
+    box: Box
+    """Upright, in points."""
+    size: float
+    bold: bool
+    lines: tuple[int, ...]
+    """Line numbers of its fragments, from left to right; the words carry the first."""
+
+    @property
+    def text(self) -> str:
+        """The words, spaces in their places."""
+        return "".join(" " + w.text if s else w.text for w, s in zip(self.words, self.spaces, strict=True))
+
+
+class Page(NamedTuple):
+    """Size of the displayed page in points."""
+
+    width: float
+    height: float
+
+
+def direction(line: TextLine, page: Page) -> int:
+    """Where the text runs, in degrees clockwise from left-to-right: 0, 90 (down), 180 or 270 (up)."""
+    if len(line.words) < 2:
+        return 0
+    (ax, ay), (bx, by) = line.words[0].box.center, line.words[-1].box.center
+    dx, dy = (bx - ax) * page.width, (by - ay) * page.height
+    if abs(dx) >= abs(dy):
+        return 0 if dx >= 0 else 180
+    return 90 if dy > 0 else 270
+
+
+def upright(box: Box, turn: int, page: Page) -> Box:
+    """``box`` in points, turned so that text of direction ``turn`` runs from left to right."""
+    x0, x1 = box.x0 * page.width, box.x1 * page.width
+    y0, y1 = box.y0 * page.height, box.y1 * page.height
+    if turn == 90:
+        return Box(y0, page.width - x1, y1, page.width - x0)
+    if turn == 180:
+        return Box(page.width - x1, page.height - y1, page.width - x0, page.height - y0)
+    if turn == 270:
+        return Box(page.height - y1, x0, page.height - y0, x1)
+    return Box(x0, y0, x1, y1)
+
+
+def rows_of(lines: Iterable[TextLine], page: Page) -> list[Row]:
+    """Rows from top to bottom; fragments on one height are one row, from left to right."""
+    lines = list(lines)
+    turns = Counter(direction(line, page) for line in lines for _ in line.words[1:])
+    turn = turns.most_common(1)[0][0] if turns else 0
+    placed = sorted(((upright(line.box, turn, page), line) for line in lines), key=lambda item: item[0].center[1])
+    rows: list[list[tuple[Box, TextLine]]] = []
+    for box, line in placed:
+        if rows and _same_row(rows[-1], box):
+            rows[-1].append((box, line))
+        else:
+            rows.append([(box, line)])
+    return [_row(row) for row in rows]
+
+
+def _same_row(row: Sequence[tuple[Box, TextLine]], box: Box) -> bool:
+    """Whether ``box`` stands beside all of ``row``, sharing most of its height with the tallest part."""
+    tallest = max((other for other, _ in row), key=lambda b: b.height)
+    shared = min(tallest.y1, box.y1) - max(tallest.y0, box.y0)
+    beside = all(min(b.x1, box.x1) - max(b.x0, box.x0) < 0.5 * min(b.width, box.width) for b, _ in row)
+    return beside and shared > 0.5 * min(tallest.height, box.height)
+
+
+def _row(parts: list[tuple[Box, TextLine]]) -> Row:
+    parts.sort(key=lambda part: part[0].x0)
+    numbers = tuple(line.words[0].line for _, line in parts)
+    words = tuple(word.model_copy(update={"line": numbers[0]}) for _, line in parts for word in line.words)
+    spaces: list[bool] = []
+    for n, (box, line) in enumerate(parts):
+        spaces.append(n > 0 and _parted(parts[n - 1], (box, line)))
+        spaces.extend(line.spaces[1:])
+    size = Counter({line.size: 0 for _, line in parts})
+    bold = 0
+    for _, line in parts:
+        size[line.size] += len(line.words)
+        bold += len(line.words) * (1 if line.bold else -1)
+    return Row(words, tuple(spaces), Box.union(box for box, _ in parts), size.most_common(1)[0][0], bold > 0, numbers)
+
+
+def _parted(left: tuple[Box, TextLine], right: tuple[Box, TextLine]) -> bool:
+    """Whether a space belongs between two fragments of a row."""
+    cjk = is_cjk(left[1].words[-1].text[-1]) and is_cjk(right[1].words[0].text[0])
+    return right[0].x0 - left[0].x1 > (0.6 if cjk else 0.1) * min(left[1].size, right[1].size)
+
+
+def paragraphs(rows: Sequence[Row]) -> tuple[list[Word], str]:
+    """Words and text of running prose; a newline only where a paragraph or a verse ends.
+
+    A hyphen that breaks a word at the end of a row is taken out of both.
+    """
+    if not rows:
+        return [], ""
+    right = max(row.box.x1 for row in rows)
+    left = min(row.box.x0 for row in rows)
+    words, text = list(rows[0].words), rows[0].text
+    for above, below in pairwise(rows):
+        gap = "\n" if _ends(above, below, left, right) else _gap(text, below.text)
+        if gap is None:
+            words[-1] = words[-1].model_copy(update={"text": words[-1].text[:-1]})
+            text, gap = text[:-1], ""
+        words.extend(below.words)
+        text += gap + below.text
+    return words, text
+
+
+def joined(rows: Sequence[Row]) -> tuple[list[Word], str]:
+    """Words and text of a heading or caption: all rows in one."""
+    words: list[Word] = []
+    text = ""
+    for row in rows:
+        gap = _gap(text, row.text) if text else ""
+        text += (" " if gap is None else gap) + row.text
+        words.extend(row.words)
+    return words, text
+
+
+def _ends(above: Row, below: Row, left: float, right: float) -> bool:
+    """Whether a new paragraph or line of verse starts: ``above`` had room for the first word of ``below``."""
+    em = max(above.size, 1.0)
+    first = below.words[0].text
+    needed = 1.6 if is_cjk(first[0]) else max(1.6, 0.6 * len(first) + 0.4)
+    if right - above.box.x1 > needed * em:
+        return True
+    indented = 1.2 * em < below.box.x0 - left < 4.5 * em
+    return indented and above.box.x0 - left < 0.6 * em and right - left > 15 * em
+
+
+def _gap(above: str, below: str) -> str | None:
+    """What stands between two rows of a paragraph; None where a word was broken by a hyphen."""
+    a, b = above[-1], below[0]
+    if is_cjk(a) or is_cjk(b):
+        return ""
+    if _HYPHENATED.search(above) and _WORD_END.match(below):
+        return None
+    return "" if _BROKEN_PATH.search(above) else " "
