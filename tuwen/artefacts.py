@@ -7,6 +7,7 @@ so that one prefix holds all of a document and a changed stage never reads an ol
 from __future__ import annotations
 
 import io
+import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -62,6 +63,10 @@ class Artefacts:
         """Whether the bytes are there."""
         return self._blobs.exists(self._original(document_id))
 
+    def remove(self, document_id: str) -> int:
+        """Remove everything of a document; the number of blobs."""
+        return self._blobs.delete_prefix(f"documents/{document_id}/")
+
     def put_page(self, document_id: str, record: PageRecord, image: bytes) -> str:
         """Store a page record and its JPEG; the record's key."""
         self._blobs.put(self._key(document_id, "read", record.page, "jpg"), image)
@@ -110,7 +115,7 @@ class Artefacts:
             with np.load(io.BytesIO(self._blobs.get(key)), allow_pickle=False) as data:
                 (of_page,) = _unpack("page", data)
                 return PageVectors(tuple(_unpack("passages", data)), of_page)
-        except (ValueError, KeyError, OSError, EOFError) as error:
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise _damaged(key) from error
 
     @staticmethod

@@ -11,21 +11,23 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cached_property, lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from ingest.discovery import discover
 from ingest.pipeline import load_image, read_image_text
-from retrieval.index import open_index
+from pydantic import Field
 
+from ingest.base import Found
+from ingest.discovery import discover
 from retrieval.answerers import build_answerer
 from retrieval.base import Answerer, Encoders, Evidence, Filter, PageCandidate, PageIndex
 from retrieval.encoders import build_encoders
 from retrieval.grounding import verify
+from retrieval.index import index_owner, open_index
 from retrieval.matching import matched_boxes
 from retrieval.search import SearchQuery, search, vector_fields
-from tuwen.artefacts import Artefacts
+from tuwen.artefacts import Artefacts, Fingerprints
 from tuwen.blobs import open_blobs
 from tuwen.catalog import Catalog
 from tuwen.errors import InvalidRequestError, NotFoundError
@@ -39,6 +41,7 @@ from tuwen.types import (
     Hit,
     HitKind,
     IngestReport,
+    Model,
     PageRecord,
     Passage,
     RefusalReason,
@@ -46,7 +49,7 @@ from tuwen.types import (
     Skipped,
     Timings,
 )
-from tuwen.worker import IngestEvent, OnEvent, Stores, Worker
+from tuwen.worker import IngestEvent, OnEvent, Stage, Stores, Worker
 
 TENANT = "default"
 _REFUSALS = {
@@ -57,6 +60,19 @@ _REFUSALS = {
 
 def _ignore(_event: IngestEvent) -> None:
     """For callers that do not wait for progress."""
+
+
+class EngineStatus(Model):
+    """Outcome of ``tuwen status``."""
+
+    version: str
+    preset: str
+    home: str
+    documents: dict[str, int] = Field(description="number by status")
+    pages: int = Field(description="pages in the index")
+    stages: dict[str, dict[str, int]] = Field(description="ledger entries by stage and state")
+    warnings: dict[str, int] = Field(description="page warnings by code")
+    index_owner: str | None = Field(description="the process that holds the index, if any")
 
 
 class PageImage(NamedTuple):
@@ -123,21 +139,17 @@ class Tuwen:
             UnavailableError: a store is full, read-only or gone.
         """
         stores = self._stores
-        self.catalog.collection(TENANT, collection, create=True)
+        into = self.catalog.collection(TENANT, collection, create=True)
         skipped: list[Skipped] = []
         outcomes: list[Document] = []
         for found in discover(paths):
             if isinstance(found, Skipped):
                 skipped.append(found)
             else:
-                outcomes.append(self._add(collection, found.file, found.path, found.media_type))
+                outcomes.append(self._add(into, found))
         passwords = {document.document_id: password for document in outcomes} if password else {}
         Worker(stores, Setup(self.settings, self.home), on_event).drain(passwords)
-        documents = tuple(
-            outcome if outcome.status is DocumentStatus.DUPLICATE else self.catalog.document(outcome.document_id)
-            for outcome in outcomes
-        )
-        return IngestReport(documents=documents, skipped=tuple(skipped))
+        return IngestReport(documents=tuple(map(self._outcome, outcomes)), skipped=tuple(skipped))
 
     def search(
         self, query: str, top_k: int = 10, collection: str = "default", image: Path | None = None
@@ -211,15 +223,28 @@ class Tuwen:
         return PageImage(self._artefacts.page_image(self.catalog.document(document_id).document_id, page), record)
 
     def documents(self, collection: str = "default") -> list[Document]:
-        """The documents of a collection, newest last. Raises NotFoundError."""
-        self.catalog.collection(TENANT, collection)
-        return list(self.catalog.iter_documents(TENANT, collection))
+        """The documents of a collection, in the order in which they were added. Raises NotFoundError."""
+        return list(self.catalog.documents(self.catalog.collection(TENANT, collection)).documents)
+
+    def status(self) -> EngineStatus:
+        """What is stored and in work; does not touch the index."""
+        stats = self.catalog.stats(tenant=TENANT)
+        return EngineStatus(
+            version=__version__,
+            preset=self.settings.preset,
+            home=str(self.home),
+            documents=dict(stats.documents),
+            pages=stats.pages.get(Stage.INDEX, {}).get(PageState.DONE, 0),
+            stages={stage: dict(states) for stage, states in stats.pages.items()},
+            warnings=dict(stats.warnings),
+            index_owner=index_owner(self._index_path),
+        )
 
     @cached_property
     def catalog(self) -> Catalog:
         """Documents and the ledger."""
         self.home.mkdir(parents=True, exist_ok=True)
-        url = self.settings.catalog.url or f"sqlite:///{self.home / 'catalog.db'}"
+        url = self.settings.catalog.url or sqlite_url(self.home / "catalog.db")
         return self._exit.enter_context(Catalog.open(url))
 
     @cached_property
@@ -230,8 +255,7 @@ class Tuwen:
     @cached_property
     def index(self) -> PageIndex:
         """The vector index of these encoders; held until :meth:`close`."""
-        path = self.home / "index" / self.encoders.fingerprint
-        index = open_index(self.settings.index, path, vector_fields(self.encoders))
+        index = open_index(self.settings.index, self._index_path, vector_fields(self.encoders))
         self._exit.callback(index.close)
         return index
 
@@ -241,42 +265,50 @@ class Tuwen:
         return build_answerer(self.settings.answer, self.encoders)
 
     @cached_property
+    def fingerprints(self) -> Fingerprints:
+        """Of the stages under these settings."""
+        return stage_fingerprints(self.settings, self.encoders)
+
+    @cached_property
     def _artefacts(self) -> Artefacts:
-        fingerprints = stage_fingerprints(self.settings, self.encoders)
-        return Artefacts(open_blobs(self.settings.blobs, self.home), fingerprints)
+        return Artefacts(open_blobs(self.settings.blobs, self.home), self.fingerprints)
+
+    @property
+    def _index_path(self) -> Path:
+        return self.home / "index" / self.encoders.fingerprint
 
     @property
     def _stores(self) -> Stores:
-        return Stores(self.catalog, self._artefacts, stage_fingerprints(self.settings, self.encoders), self.index)
+        return Stores(self.catalog, self._artefacts, self.fingerprints, self.index)
 
-    def _add(self, collection: str, file: Path, path: str, media_type: str) -> Document:
-        """Record a file and keep its bytes."""
-        with file.open("rb") as source:
+    def _add(self, into: Collection, found: Found) -> Document:
+        """Keep a file's bytes, then record it: what is in the queue can always be read."""
+        with found.file.open("rb") as source:
             digest = hashlib.file_digest(source, "sha256").hexdigest()
-            added = self.catalog.add(
-                TENANT,
-                collection,
-                name=Path(path).name,
-                path=path,
-                sha256=digest,
-                size=source.tell(),
-                media_type=media_type,
-            )
-            document = added.document
-            if document.status is not DocumentStatus.DUPLICATE and not self._artefacts.has_original(
-                document.document_id
-            ):
+            size = source.tell()
+            document_id = document_id_for(TENANT, into.name, found.path, digest)
+            stored = self._artefacts.has_original(document_id)
+            if not stored:
                 source.seek(0)
-                self._artefacts.put_original(document.document_id, source)
+                self._artefacts.put_original(document_id, source)
+        document = self.catalog.add(
+            into,
+            name=PurePosixPath(found.path).name,
+            path=found.path,
+            sha256=digest,
+            size=size,
+            media_type=found.media_type,
+        ).document
+        if not stored and document.document_id != document_id:  # the same bytes are there under another path
+            self._artefacts.remove(document_id)
         return document
 
+    def _outcome(self, added: Document) -> Document:
+        return added if added.status is DocumentStatus.DUPLICATE else self.catalog.document(added.document_id)
+
     def _where(self, collection: str) -> Filter:
-        self.catalog.collection(TENANT, collection)
-        return Filter(
-            tenant=TENANT,
-            collection=collection,
-            exclude_documents=tuple(self.catalog.hidden_documents(TENANT, collection)),
-        )
+        found = self.catalog.collection(TENANT, collection)
+        return Filter(tenant=TENANT, collection=found.name, exclude_documents=tuple(self.catalog.hidden(found)))
 
     def _hit(self, words: str, found: PageCandidate) -> Hit:
         document = self.catalog.document(found.document_id)
@@ -308,11 +340,11 @@ class Tuwen:
         return next(p for p in self._page_passages(document_id, page) if p.ordinal == ordinal)
 
     @cached_property
-    def _page_passages(self):
+    def _page_passages(self) -> Callable[[str, int], tuple[Passage, ...]]:
         return lru_cache(maxsize=512)(self._artefacts.passages)
 
     @cached_property
-    def _record(self):
+    def _record(self) -> Callable[[str, int], PageRecord]:
         return lru_cache(maxsize=256)(self._artefacts.page)
 
 

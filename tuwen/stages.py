@@ -70,7 +70,9 @@ class Child:
     @cached_property
     def encoders(self) -> Encoders:
         """Single-threaded: parallelism comes from the pool."""
-        return build_encoders(self.settings.encoders, self.home, threads=1)
+        encoders = self.settings.encoders
+        dense = encoders.dense.model_copy(update={"threads": 1})
+        return build_encoders(encoders.model_copy(update={"dense": dense}), self.home)
 
     @cached_property
     def artefacts(self) -> Artefacts:

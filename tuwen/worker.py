@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -28,9 +27,11 @@ from pebble import ProcessExpired, ProcessPool
 from retrieval.base import Filter, IndexPoint, PageIndex, PointPayload
 from tuwen import stages
 from tuwen.artefacts import Artefacts, Fingerprints
-from tuwen.catalog import Catalog, LeasedDocument
+from tuwen.catalog import Catalog, LeasedDocument, this_owner
 from tuwen.errors import (
     DocumentError,
+    LeaseLostError,
+    NotFoundError,
     PageFailedError,
     ParserCrashedError,
     ParserTimeoutError,
@@ -123,7 +124,7 @@ class _Job:
 
     def fail(self, error: TuwenError) -> None:
         """End the document with ``error``."""
-        self._catalog.fail(self.document.document_id, error.problem)
+        self._catalog.fail(self.document.document_id, error.problem, owner=self.document.owner)
         self._emit(Stage.READ, DocumentStatus.FAILED)
 
     def succeeded(self, task: _Task, result: Any, seconds: float) -> None:
@@ -228,9 +229,9 @@ class _Job:
         yield IndexPoint(point_id(document.document_id, page, HitKind.IMAGE, page), vectors.page, payload)
 
     def _finish(self) -> None:
-        finished = self._catalog.finish(self.document.document_id)
+        finished = self._catalog.finish(self.document.document_id, owner=self.document.owner)
         if finished.replaced:
-            self._index.delete(Filter(documents=tuple(finished.replaced)))
+            self._index.delete(Filter(documents=finished.replaced))
         self._emit(Stage.INDEX, finished.document.status)
 
     def _read(self, page: int) -> _Task:
@@ -295,7 +296,7 @@ class Worker:
         self._setup = setup
         self._settings = setup.settings
         self._on_event = on_event
-        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._owner = this_owner()
         self._size = setup.settings.ingest.workers or os.cpu_count() or 1
 
     def drain(self, passwords: Mapping[str, str] | None = None) -> None:
@@ -307,6 +308,7 @@ class Worker:
         Raises:
             UnavailableError: a store failed; leases are given back and the next run goes on.
         """
+        self._stores.catalog.release_dead()
         first = self._lease(passwords or {})
         if first is None:
             return
@@ -348,8 +350,9 @@ class Worker:
                     self._settle(future, *flying.pop(future), jobs)
             if time.monotonic() - renewed > _RENEW_S:
                 renewed = time.monotonic()
-                for job in jobs:
-                    self._stores.catalog.renew(job.document.document_id, self._owner, _LEASE_S)
+                for job in list(jobs):
+                    if not self._stores.catalog.renew(job.document.document_id, self._owner, _LEASE_S):
+                        jobs.remove(job)  # taken over, cancelled or deleted
 
     def _submit(self, pool: ProcessPool, jobs: list[_Job], flying: dict[Future[Any], tuple[_Job, _Task]]) -> None:
         """Keep two tasks a child in flight, oldest document first; more would only wait in memory."""
@@ -376,6 +379,8 @@ class Worker:
             jobs.append(job)
         try:
             going_on = step() is not False
+        except (LeaseLostError, NotFoundError):  # taken over or deleted meanwhile: no longer ours to finish
+            going_on = False
         except UnavailableError:
             raise
         except TuwenError as error:

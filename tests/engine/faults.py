@@ -1,0 +1,45 @@
+"""Stages that fail on purpose; they run in real child processes in place of the real ones."""
+
+import os
+import time
+
+from tuwen import stages
+from tuwen.errors import StorageUnavailableError
+
+real_read_page = stages.read_page
+real_encode_pages = stages.encode_pages
+BAD_PAGE = 2
+
+
+def crash(document_id: str, media_type: str, page: int, password: str | None) -> stages.PageOutcome:
+    if page == BAD_PAGE:
+        os.abort()
+    return real_read_page(document_id, media_type, page, password)
+
+
+def hang(document_id: str, media_type: str, page: int, password: str | None) -> stages.PageOutcome:
+    if page == BAD_PAGE:
+        time.sleep(3600)
+    return real_read_page(document_id, media_type, page, password)
+
+
+def bug(document_id: str, media_type: str, page: int, password: str | None) -> stages.PageOutcome:
+    if page == BAD_PAGE:
+        raise ZeroDivisionError("the page has no width")
+    return real_read_page(document_id, media_type, page, password)
+
+
+def always_bug(_document_id: str, _media_type: str, _page: int, _password: str | None) -> stages.PageOutcome:
+    raise ZeroDivisionError("no page has a width")
+
+
+def disk_full(document_id: str, media_type: str, page: int, password: str | None) -> stages.PageOutcome:
+    if page == BAD_PAGE:
+        raise StorageUnavailableError("No space left on the device.")
+    return real_read_page(document_id, media_type, page, password)
+
+
+def crash_encoding(document_id: str, document_name: str, pages: tuple[int, ...]) -> None:
+    if BAD_PAGE in pages:
+        os.abort()
+    real_encode_pages(document_id, document_name, pages)

@@ -1,0 +1,216 @@
+"""The command line as its users see it: real processes, JSON to the letter, exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from PIL import Image
+
+from tests.engine.drawing import draw_pdf, report
+
+DOCUMENT = {
+    "document_id", "name", "path", "sha256", "version", "status", "pages", "warnings", "error", "duplicate_of",
+    "created_at",
+}  # fmt: skip
+BLOCK = {"kind", "order", "box", "text", "markdown", "caption", "source", "confidence"}
+
+
+class Ran(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def tuwen(home: Path, *arguments: str | Path, env: Mapping[str, str] | None = None) -> Ran:
+    command = [sys.executable, "-m", "tuwen", *map(str, arguments)]
+    environment = {
+        **os.environ,
+        "TUWEN_HOME": str(home),
+        "TUWEN_INGEST__WORKERS": "1",
+        "TUWEN_LANG": "en",
+        **(env or {}),
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cli") / "home"
+
+
+@pytest.fixture(scope="module")
+def ingested(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    folder = tmp_path_factory.mktemp("in")
+    draw_pdf(folder / "桥梁.pdf", report(7))
+    draw_pdf(folder / "隧道.pdf", report(8))
+    return tuwen(home, "ingest", folder, "--json")
+
+
+@pytest.fixture
+def document_id(ingested: Ran) -> str:
+    return next(d["document_id"] for d in ingested.json["documents"] if d["name"] == "桥梁.pdf")
+
+
+def test_ingest(ingested: Ran) -> None:
+    assert ingested.code == 0
+    assert ingested.json.keys() == {"documents", "skipped"}
+    for document in ingested.json["documents"]:
+        assert document.keys() == DOCUMENT
+        assert (document["status"], document["pages"]) == ("ready", 3)
+
+
+def test_search(home: Path, ingested: Ran, document_id: str) -> None:
+    found = tuwen(home, "search", "项目7第2期的预算", "--top-k", "2", "--json").json
+    assert found.keys() == {"query", "hits"}
+    assert len(found["hits"]) == 2
+    first = found["hits"][0]
+    assert first.keys() == {"document_id", "document_name", "page", "score", "kind", "text", "boxes"}
+    assert (first["document_id"], first["page"], first["kind"]) == (document_id, 2, "text")
+    assert all(0 <= x <= 1 for box in first["boxes"] for x in box)
+    assert first["boxes"]
+    assert len({(hit["document_id"], hit["page"]) for hit in found["hits"]}) == 2
+
+
+def test_ask(home: Path, document_id: str) -> None:
+    answer = tuwen(home, "ask", "项目7第2期的预算是多少？", "--json").json
+    assert answer.keys() == {
+        "question", "answer", "refused", "reason", "conflict", "citations", "timings",
+    }  # fmt: skip
+    assert not answer["refused"]
+    assert "702万元" in answer["answer"]
+    (citation, *_) = answer["citations"]
+    assert citation.keys() == {"marker", "document_id", "document_name", "page", "quote", "boxes", "verified"}
+    assert (citation["document_id"], citation["page"], citation["verified"]) == (document_id, 2, True)
+    assert f"[{citation['marker']}]" in answer["answer"]
+    assert answer["timings"].keys() == {"retrieve_ms", "answer_ms"}
+    page = tuwen(home, "page", document_id, "2", "--json").json
+    inside = [word["text"] for word in page["words"] if any(covers(box, word["box"]) for box in citation["boxes"])]
+    assert "".join(citation["quote"].split()) in "".join(inside)
+
+
+def covers(box: Sequence[float], word: Sequence[float]) -> bool:
+    x, y = (word[0] + word[2]) / 2, (word[1] + word[3]) / 2
+    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
+
+
+def test_refusal(home: Path, ingested: Ran) -> None:
+    answer = tuwen(home, "ask", "谁获得了1998年的世界杯冠军？", "--json").json
+    assert answer["refused"]
+    assert answer["reason"] == "no_evidence"
+    assert answer["citations"] == []
+
+
+def test_page(home: Path, document_id: str) -> None:
+    page = tuwen(home, "page", document_id, "1", "--json").json
+    assert page.keys() == {"document_id", "page", "width", "height", "text", "markdown", "blocks", "words", "verdict"}
+    assert (round(page["width"]), round(page["height"])) == (595, 842)
+    assert page["blocks"][0].keys() == BLOCK
+    assert page["blocks"][0]["kind"] == "title"
+    assert page["words"][0].keys() == {"text", "box"}
+    assert page["verdict"] == {"status": "ok", "codes": []}
+    assert "预算为701万元" in page["text"]
+
+
+def test_page_picture(home: Path, document_id: str, tmp_path: Path) -> None:
+    target = tmp_path / "page.png"
+    ran = tuwen(home, "page", document_id[:8], "2", "--image", target, "--highlight", "预算为702万元")
+    assert (ran.code, ran.out) == (0, "")
+    with Image.open(target) as picture:
+        assert picture.format == "PNG"
+        assert any(r > 200 and b < 150 for r, _, b in picture.convert("RGB").getdata())
+    missing = tuwen(home, "page", document_id, "2", "--image", target, "--highlight", "这句话不在这一页上")
+    assert missing.code == 1
+    assert "not printed" in missing.err
+
+
+def test_documents_and_status(home: Path, ingested: Ran) -> None:
+    listed = tuwen(home, "documents", "--json").json["documents"]
+    assert [d["name"] for d in listed] == [d["name"] for d in ingested.json["documents"]]
+    status = tuwen(home, "status", "--json").json
+    assert status["documents"] == {"ready": 2}
+    assert (status["pages"], status["preset"], status["index_owner"]) == (6, "embedded", None)
+
+
+@pytest.mark.parametrize(("language", "word"), [("zh", "回答"), ("en", "Answer")])
+def test_people_read_their_language(home: Path, ingested: Ran, language: str, word: str) -> None:
+    ran = tuwen(home, "ask", "项目7第2期的预算是多少？", env={"TUWEN_LANG": language})
+    assert word in ran.out
+    assert "桥梁.pdf" in ran.out
+
+
+def test_ingesting_again_reads_nothing(home: Path, ingested: Ran, tmp_path: Path) -> None:
+    draw_pdf(tmp_path / "桥梁.pdf", report(7))
+    ran = tuwen(home, "ingest", tmp_path, "--json")
+    assert ran.code == 0
+    assert [d["status"] for d in ran.json["documents"]] == ["duplicate"]
+
+
+def test_a_failed_file_gives_exit_code_1(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.7\nnothing else")
+    ran = tuwen(home, "ingest", tmp_path, "--collection", "other", "--json")
+    assert ran.code == 1
+    assert ran.json["documents"][0]["error"]["code"] == "corrupt_file"
+
+
+def test_a_path_that_is_not_there_gives_exit_code_1(home: Path, tmp_path: Path) -> None:
+    ran = tuwen(home, "ingest", tmp_path / "none.pdf", "--json")
+    assert ran.code == 1
+    assert ran.json["skipped"][0]["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "says"),
+    [
+        (["search"], {}, "search for"),
+        (["ask", "  "], {}, "empty"),
+        (["status"], {"TUWEN_INGEST__WROKERS": "1"}, "TUWEN_INGEST__WROKERS"),
+        (["--config", "none.yaml", "status"], {}, "none.yaml"),
+        (["status", "--config", "none.yaml"], {}, "none.yaml"),
+        (["frobnicate"], {}, "frobnicate"),
+    ],
+)
+def test_bad_usage_gives_exit_code_2(
+    home: Path, ingested: Ran, arguments: list[str], env: dict[str, str], says: str
+) -> None:
+    ran = tuwen(home, *arguments, env=env)
+    assert ran.code == 2
+    assert says in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_json_errors_are_json(home: Path, ingested: Ran) -> None:
+    ran = tuwen(home, "search", "预算", "--collection", "没有", "--json")
+    assert ran.code == 1
+    assert ran.json["error"]["code"] == "not_found"
+
+
+def test_the_index_has_one_owner(home: Path, ingested: Ran) -> None:
+    from tuwen.engine import Tuwen
+    from tuwen.settings import load_settings
+
+    with Tuwen.open(load_settings(environ={}), home) as engine:
+        engine.search("预算")
+        ran = tuwen(home, "search", "预算", "--json")
+        status = tuwen(home, "status", "--json").json
+    assert ran.code == 3
+    assert ran.json["error"]["code"] == "index_locked"
+    assert str(os.getpid()) in ran.json["error"]["message"]
+    assert str(os.getpid()) in status["index_owner"]
+
+
+def test_help_loads_nothing_heavy() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "tuwen", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert "ingest" in done.stdout
+    for heavy in ("pymupdf", "onnxruntime", "numpy", "sqlalchemy", "qdrant_edge"):
+        assert f" {heavy}\n" not in done.stderr
