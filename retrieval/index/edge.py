@@ -1,0 +1,226 @@
+"""Qdrant Edge: the Qdrant engine in this process (qdrant-edge-py 0.9.0, a beta, hence pinned)."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import qdrant_edge as qdrant
+from pydantic import TypeAdapter
+
+from retrieval.base import Filter, IndexPoint, PointPayload, Scored, SparseVector, Vector, VectorField, VectorQuery
+from retrieval.index.owner import OwnerLock
+from retrieval.index.schema import (
+    PAYLOAD_INDEXES,
+    SCROLL_BATCH,
+    PayloadKind,
+    batched,
+    check_point,
+    conditions,
+    population,
+    require_condition,
+)
+from tuwen.errors import ConfigurationError, InvalidRequestError
+
+_FACET_LIMIT = 1_000_000
+_FIELDS_FILE = "fields.json"
+_FIELDS = TypeAdapter(dict[str, VectorField])
+_PAYLOAD_SCHEMAS: Mapping[PayloadKind, qdrant.KeywordIndexParams | qdrant.PayloadSchemaType] = {
+    "tenant": qdrant.KeywordIndexParams(is_tenant=True),
+    "keyword": qdrant.PayloadSchemaType.Keyword,
+    "integer": qdrant.PayloadSchemaType.Integer,
+}
+
+
+class EdgeIndex:
+    """A shard of Qdrant Edge in a folder, owned by this process until :meth:`close`.
+
+    A write returns when it stands in the write-ahead log and is flushed: neither ``kill -9`` nor a power
+    cut loses it. Sparse queries take their IDF over the points of the filter's tenant and collection only,
+    so that other tenants' texts neither shift a ranking nor show through it.
+
+    Args:
+        path: folder; made when missing.
+        fields: the named vectors; an existing shard must have the same.
+
+    Raises:
+        IndexLockedError: another process holds the folder.
+        ConfigurationError: the folder holds a shard with other vectors.
+    """
+
+    def __init__(self, path: Path, fields: Sequence[VectorField]) -> None:
+        self._fields = {field.name: field for field in fields}
+        self._lock = OwnerLock(path)
+        self._writing = threading.Lock()
+        try:
+            self._shard = _open(path / "shard", self._fields)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def upsert(self, points: Iterable[IndexPoint]) -> int:
+        """Write points, in bounded batches; the number written."""
+        written = 0
+        with self._writing:
+            for batch in batched(points):
+                for point in batch:
+                    check_point(point, self._fields)
+                self._shard.update(qdrant.UpdateOperation.upsert_points([_point(point) for point in batch]))
+                written += len(batch)
+            if written:
+                self._shard.flush()
+        return written
+
+    def delete(self, where: Filter) -> int:
+        """Remove matching points; the number removed. Raises InvalidRequestError for an empty filter."""
+        require_condition(where)
+        with self._writing:
+            matching = self.count(where)
+            if matching:
+                self._shard.update(qdrant.UpdateOperation.delete_points_by_filter(_conditions(where)))
+                self._shard.flush()
+        return matching
+
+    def query(self, queries: Sequence[VectorQuery]) -> list[list[Scored]]:
+        """One result list a query, best first, in one round trip."""
+        request = qdrant.QueryBatchRequest([self._request(query) for query in queries])
+        return [[_scored(point) for point in points] for points in self._shard.query_batch(request)]
+
+    def count(self, where: Filter | None = None) -> int:
+        """Exact number of matching points."""
+        return self._shard.count(qdrant.CountRequest(exact=True, filter=_filter(where)))
+
+    def facet(self, key: str, where: Filter | None = None) -> dict[str, int]:
+        """Number of points by value of an indexed payload key. Raises InvalidRequestError for another key."""
+        if key not in PAYLOAD_INDEXES:
+            raise InvalidRequestError(f"Points can be counted by {', '.join(PAYLOAD_INDEXES)}, not by {key!r}.")
+        request = qdrant.FacetRequest(key, limit=_FACET_LIMIT, exact=True, filter=_filter(where))
+        return {str(hit.value): hit.count for hit in self._shard.facet(request)}
+
+    def ids(self, where: Filter | None = None) -> Iterator[UUID]:
+        """Ids of matching points, streamed."""
+        offset = None
+        while True:
+            request = qdrant.ScrollRequest(
+                offset=offset, limit=SCROLL_BATCH, filter=_filter(where), with_payload=False, with_vector=False
+            )
+            records, offset = self._shard.scroll(request)
+            yield from (UUID(str(record.id)) for record in records)
+            if offset is None:
+                return
+
+    def optimize(self) -> None:
+        """Merge segments and build graphs. Holds the interpreter for seconds to minutes: never while serving."""
+        with self._writing:
+            self._shard.optimize()
+
+    def close(self) -> None:
+        """Flush and let go of the index; calling it twice is harmless."""
+        with self._writing:
+            if self._lock.held:
+                self._shard.close()
+                self._lock.release()
+
+    def _request(self, query: VectorQuery) -> qdrant.QueryRequest:
+        field = self._fields.get(query.field)
+        if field is None:
+            raise InvalidRequestError(f"The index has no vector {query.field!r}, only {sorted(self._fields)}.")
+        sparse = field.kind == "sparse"
+        idf = qdrant.IdfParams(corpus=_filter(population(query.filter))) if sparse else None
+        return qdrant.QueryRequest(
+            limit=query.limit,
+            query=qdrant.Query.Nearest(_vector(query.vector), using=query.field),
+            filter=_filter(query.filter),
+            params=qdrant.SearchParams(idf=idf),
+            with_payload=True,
+        )
+
+
+def _open(path: Path, fields: Mapping[str, VectorField]) -> qdrant.EdgeShard:
+    if not path.exists():
+        _create(path, fields)
+    found = _FIELDS.validate_json((path / _FIELDS_FILE).read_bytes())
+    if found != dict(fields):
+        raise ConfigurationError(
+            f"{path} holds an index with the vectors {_describe(found)}, not {_describe(fields)}: "
+            "give every set of encoders a folder of its own."
+        )
+    return qdrant.EdgeShard.load(str(path))
+
+
+def _create(path: Path, fields: Mapping[str, VectorField]) -> None:
+    """Make the shard beside its place and move it in whole, so that a kill leaves no half-made one."""
+    partial = path.with_name(f"{path.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shard = qdrant.EdgeShard.create(str(partial), _config(fields))
+    for key, kind in PAYLOAD_INDEXES.items():
+        shard.update(qdrant.UpdateOperation.create_field_index(key, _PAYLOAD_SCHEMAS[kind]))
+    shard.flush()
+    shard.close()
+    (partial / _FIELDS_FILE).write_bytes(_FIELDS.dump_json(dict(fields)))
+    partial.replace(path)
+
+
+def _config(fields: Mapping[str, VectorField]) -> qdrant.EdgeConfig:
+    return qdrant.EdgeConfig(
+        vectors={name: _dense_params(field) for name, field in fields.items() if field.kind != "sparse"},
+        sparse_vectors={
+            name: qdrant.EdgeSparseVectorParams(modifier=qdrant.Modifier.Idf)
+            for name, field in fields.items()
+            if field.kind == "sparse"
+        },
+        wal_enabled=True,
+    )
+
+
+def _dense_params(field: VectorField) -> qdrant.EdgeVectorParams:
+    if field.dimension is None:
+        raise ConfigurationError(f"Vector {field.name!r} needs a dimension.")
+    if field.kind == "dense":
+        return qdrant.EdgeVectorParams(field.dimension, qdrant.Distance.Cosine)
+    # Multivectors only rescore what another vector found, so a graph over them would be dead weight.
+    return qdrant.EdgeVectorParams(
+        field.dimension,
+        qdrant.Distance.Cosine,
+        multivector_config=qdrant.MultiVectorConfig(qdrant.MultiVectorComparator.MaxSim),
+        hnsw_config=qdrant.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000),
+    )
+
+
+def _describe(fields: Mapping[str, VectorField]) -> str:
+    return ", ".join(f"{f.name} ({f.kind}, {f.dimension or 'any'})" for f in fields.values())
+
+
+def _point(point: IndexPoint) -> qdrant.Point:
+    vectors = {name: _vector(vector) for name, vector in point.vectors.items() if not _empty(vector)}
+    return qdrant.Point(point.id, vectors, point.payload.model_dump(mode="json"))
+
+
+def _empty(vector: Vector) -> bool:
+    return isinstance(vector, SparseVector) and not len(vector.indices)
+
+
+def _vector(vector: Vector) -> Any:
+    if isinstance(vector, SparseVector):
+        return qdrant.SparseVector(vector.indices.tolist(), vector.values.tolist())
+    return vector.tolist()
+
+
+def _filter(where: Filter | None) -> qdrant.Filter | None:
+    return None if where is None or where == Filter() else _conditions(where)
+
+
+def _conditions(where: Filter) -> qdrant.Filter:
+    excluded = list(where.exclude_documents)
+    return qdrant.Filter(
+        must=[qdrant.FieldCondition(key, match=qdrant.MatchAny(list(values))) for key, values in conditions(where)],
+        must_not=[qdrant.FieldCondition("document_id", match=qdrant.MatchAny(excluded))] if excluded else None,
+    )
+
+
+def _scored(point: qdrant.ScoredPoint) -> Scored:
+    return Scored(UUID(str(point.id)), point.score, PointPayload.model_validate(point.payload))
