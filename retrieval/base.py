@@ -184,6 +184,8 @@ class Candidate(NamedTuple):
     score: float
     scores: Mapping[str, float]
     """Raw score by vector name, for calibration."""
+    start_page: int
+    """The page that the passage starts on; before ``page`` for a continued table."""
 
 
 class PageCandidate(NamedTuple):

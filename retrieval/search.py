@@ -137,7 +137,13 @@ def _merge(point: Scored, page: int, share: float, name: str, old: Candidate | N
     score, scores = (old.score, old.scores) if old else (0.0, {})
     payload = point.payload
     return Candidate(
-        payload.document_id, page, payload.kind, payload.ordinal, score + share, {**scores, name: point.score}
+        payload.document_id,
+        page,
+        payload.kind,
+        payload.ordinal,
+        score + share,
+        {**scores, name: point.score},
+        payload.page,
     )
 
 

@@ -104,7 +104,8 @@ class Artefacts:
         """Store the vectors of ``page``; their key."""
         key = self._key(document_id, "encode", page, "npz")
         buffer = io.BytesIO()
-        np.savez(buffer, **_pack("passages", vectors.passages), **_pack("page", (vectors.page,)))
+        arrays = _pack("passages", vectors.passages) | _pack("page", (vectors.page,))
+        np.savez(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]  # typeshed: kwds as bool
         self._blobs.put(key, buffer.getvalue())
         return key
 

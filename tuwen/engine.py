@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
@@ -27,9 +27,10 @@ from retrieval.grounding import verify
 from retrieval.index import index_owner, open_index
 from retrieval.matching import matched_boxes
 from retrieval.search import SearchQuery, search, vector_fields
+from tuwen import __version__
 from tuwen.artefacts import Artefacts, Fingerprints
 from tuwen.blobs import open_blobs
-from tuwen.catalog import Catalog
+from tuwen.catalog import Catalog, Collection, PageState, document_id_for, sqlite_url
 from tuwen.errors import InvalidRequestError, NotFoundError
 from tuwen.settings import Settings, default_home, load_settings
 from tuwen.stages import Setup, stage_fingerprints
@@ -313,7 +314,8 @@ class Tuwen:
     def _hit(self, words: str, found: PageCandidate) -> Hit:
         document = self.catalog.document(found.document_id)
         record = self._record(found.document_id, found.page)
-        kind, text, boxes = HitKind.IMAGE, "", (Box(0, 0, 1, 1),)
+        kind, text = HitKind.IMAGE, ""
+        boxes: tuple[Box, ...] = (Box(0, 0, 1, 1),)
         passages = self._passages(found)
         if passages:
             kind, text = passages[0].kind, passages[0].text

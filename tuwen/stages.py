@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from ingest.passages import build_passages
-from ingest.passages import fingerprint as passages_fingerprint
 from PIL import Image
 
 from ingest import pipeline
 from ingest.base import RGB, PageTask
-from retrieval.encoders import Encoders, build_encoders
+from ingest.passages import build_passages
+from ingest.passages import fingerprint as passages_fingerprint
+from retrieval.base import Encoders
+from retrieval.encoders import build_encoders
 from retrieval.search import encode_page, encode_passages
 from tuwen.artefacts import Artefacts, Fingerprints, PageVectors
 from tuwen.blobs import open_blobs

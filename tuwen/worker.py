@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
@@ -74,7 +75,8 @@ class IngestEvent(NamedTuple):
 OnEvent = Callable[[IngestEvent], None]
 
 
-class Stores(NamedTuple):
+@dataclass(frozen=True)
+class Stores:
     """What a worker writes to."""
 
     catalog: Catalog
@@ -105,7 +107,8 @@ class _Job:
         self.document = document
         self.pending: deque[_Task] = deque()
         self.flying = 0
-        self._catalog, self._artefacts, self._fingerprints, self._index = stores
+        self._catalog, self._artefacts = stores.catalog, stores.artefacts
+        self._fingerprints, self._index = stores.fingerprints, stores.index
         self._limits = settings.ingest.limits
         self._password = password
         self._on_event = on_event
@@ -342,8 +345,9 @@ class Worker:
         while jobs:
             for job in list(jobs):
                 self._guard(job, jobs, job.advance)
-            while len(jobs) < _ACTIVE_DOCUMENTS and (job := self._lease(passwords)):
-                self._guard(job, jobs, job.advance, joining=True)
+            while len(jobs) < _ACTIVE_DOCUMENTS and (leased := self._lease(passwords)):
+                jobs.append(leased)
+                self._guard(leased, jobs, leased.advance)
             self._submit(pool, jobs, flying)
             if flying:
                 for future in wait(flying, timeout=1.0, return_when=FIRST_COMPLETED).done:
@@ -373,10 +377,8 @@ class Worker:
         else:
             self._guard(job, jobs, lambda: job.failed(task, _as_tuwen_error(error, task)))
 
-    def _guard(self, job: _Job, jobs: list[_Job], step: Callable[[], bool | None], *, joining: bool = False) -> None:
+    def _guard(self, job: _Job, jobs: list[_Job], step: Callable[[], bool | None]) -> None:
         """Run ``step`` of ``job``; end the job when it is through or its document fails."""
-        if joining:
-            jobs.append(job)
         try:
             going_on = step() is not False
         except (LeaseLostError, NotFoundError):  # taken over or deleted meanwhile: no longer ours to finish

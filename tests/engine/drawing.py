@@ -6,6 +6,7 @@ from pathlib import Path
 import pymupdf
 
 A4 = pymupdf.paper_rect("a4")
+TEXT_AREA = pymupdf.Rect(60, 60, A4.width - 60, A4.height - 60)
 
 
 def draw_pdf(path: Path, pages: Sequence[str]) -> Path:
@@ -14,7 +15,7 @@ def draw_pdf(path: Path, pages: Sequence[str]) -> Path:
     with pymupdf.open() as document:
         for html in pages:
             page = document.new_page(width=A4.width, height=A4.height)
-            page.insert_htmlbox(A4 + (60, 60, -60, -60), html)
+            page.insert_htmlbox(TEXT_AREA, html)
         document.save(path, garbage=3, deflate=True, no_new_id=True)
     return path
 

@@ -48,7 +48,10 @@ _MESSAGES: Mapping[str, tuple[str, str]] = {
     "status_cancelled": ("cancelled", "已取消"),
     "status_duplicate": ("duplicate", "重复"),
     "suspect": ("The reading of this page is suspect:", "本页识别结果可疑："),
-    "total": ("{documents} documents, {pages} pages, {seconds:.1f} s", "{documents} 份文档，{pages} 页，用时 {seconds:.1f} 秒"),
+    "total": (
+        "{documents} documents, {pages} pages, {seconds:.1f} s",
+        "{documents} 份文档，{pages} 页，用时 {seconds:.1f} 秒",
+    ),
     "version": ("Version", "版本"),
     "verified": ("checked on the page", "已在原页核对"),
     "warnings": ("{count} pages need a look", "{count} 页需要留意"),

@@ -113,27 +113,7 @@ def print_hits(result: SearchResult) -> None:
         Console().print(say("found_nothing"))
         return
     table = Table(box=None, pad_edge=False)
-    for key, options in _HIT_COLUMNS.items():
-        table.add_column(say(key) if key else "", **options)
-    for rank, hit in enumerate(result.hits, 1):
-        snippet = " ".join(hit.text.split())
-        short = snippet[:_SNIPPET] + "…" if len(snippet) > _SNIPPET else snippet
-        name = Text(hit.document_name)
-        table.add_row(str(rank), hit.document_id[:8], name, str(hit.page), f"{hit.score:.3f}", hit.kind, Text(short))
-    Console().print(table)
-
-
-_HIT_COLUMNS: Mapping[str, Mapping[str, str]] = {
-    "": {"justify": "right"},
-    "id": {"style": "dim"},
-    "document": {"overflow": "fold"},
-    "page": {"justify": "right"},
-    "score": {"justify": "right"},
-    "kind": {},
-    "match": {"overflow": "fold"},
-}
-
-
+    for key, options in 
 def print_answer(answer: Answer) -> None:
     """An answer with its sources, and how to look at them."""
     console = Console()
