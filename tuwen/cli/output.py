@@ -113,7 +113,21 @@ def print_hits(result: SearchResult) -> None:
         Console().print(say("found_nothing"))
         return
     table = Table(box=None, pad_edge=False)
-    for key, options in 
+    table.add_column(justify="right")
+    table.add_column(say("id"), style="dim")
+    table.add_column(say("document"), overflow="fold")
+    table.add_column(say("page"), justify="right")
+    table.add_column(say("score"), justify="right")
+    table.add_column(say("kind"))
+    table.add_column(say("match"), overflow="fold")
+    for rank, hit in enumerate(result.hits, 1):
+        snippet = " ".join(hit.text.split())
+        short = snippet[:_SNIPPET] + "…" if len(snippet) > _SNIPPET else snippet
+        name = Text(hit.document_name)
+        table.add_row(str(rank), hit.document_id[:8], name, str(hit.page), f"{hit.score:.3f}", hit.kind, Text(short))
+    Console().print(table)
+
+
 def print_answer(answer: Answer) -> None:
     """An answer with its sources, and how to look at them."""
     console = Console()
