@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from tuwen.types import Block
+
 _CN = "零〇一二三四五六七八九十百"
 _ROMAN = "IVX"
 
@@ -80,3 +82,30 @@ def is_caption(text: str) -> bool:
     if not found or text.rstrip().endswith(("。", "；")):
         return False
     return not _MENTION.match(found["rest"].strip())
+
+
+class HeadingPath:
+    """Headings above the current place of a document, outermost first; of bounded depth and length."""
+
+    _MAX_DEPTH = 6
+    _MAX_CHARS = 120
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[str, int, str]] = []
+
+    def enter(self, title: Block) -> None:
+        """Go below ``title``: its siblings, known by their scheme of numbering or else by level, are left."""
+        text = " ".join(title.text.split())[: self._MAX_CHARS]
+        level = title.level or 4
+        found = numbering(text)
+        scheme = found.scheme if found else f"level-{level}"
+        depth = next((i for i, (other, _, _) in enumerate(self._entries) if other == scheme), None)
+        if depth is None:
+            depth = next((i for i, (_, other, _) in enumerate(self._entries) if other >= level), len(self._entries))
+        self._entries[depth:] = [(scheme, level, text)]
+        del self._entries[: -self._MAX_DEPTH]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The headings' texts, white space folded."""
+        return tuple(text for _, _, text in self._entries)

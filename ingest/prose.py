@@ -95,7 +95,9 @@ def _same_row(row: Sequence[tuple[Box, TextLine]], box: Box) -> bool:
 def _row(parts: list[tuple[Box, TextLine]]) -> Row:
     parts.sort(key=lambda part: part[0].x0)
     numbers = tuple(line.words[0].line for _, line in parts)
-    words = tuple(word.model_copy(update={"line": numbers[0]}) for _, line in parts for word in line.words)
+    words = parts[0][1].words
+    for _, line in parts[1:]:
+        words += tuple(word.model_copy(update={"line": numbers[0]}) for word in line.words)
     spaces: list[bool] = []
     for n, (box, line) in enumerate(parts):
         spaces.append(n > 0 and _parted(parts[n - 1], (box, line)))
