@@ -4,11 +4,15 @@ import os
 import socket
 from typing import Any
 
+import hypothesis
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 for name in [name for name in os.environ if name.startswith("TUWEN_") and not name.startswith("TUWEN_TEST_")]:
     del os.environ[name]
+
+hypothesis.settings.register_profile("tuwen", deadline=None)  # shared machines are slow at times
+hypothesis.settings.load_profile("tuwen")
 
 _connect = socket.socket.connect
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}

@@ -105,7 +105,7 @@ class Artefacts:
         key = self._key(document_id, "encode", page, "npz")
         buffer = io.BytesIO()
         arrays = _pack("passages", vectors.passages) | _pack("page", (vectors.page,))
-        np.savez(buffer, allow_pickle=False, **arrays)  # type: ignore[arg-type]  # typeshed: kwds as bool
+        np.savez(buffer, allow_pickle=False, **arrays)
         self._blobs.put(key, buffer.getvalue())
         return key
 
