@@ -10,15 +10,19 @@ Two resolutions: text is *found* on a reduced page (``ocr.max_side``), where det
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from functools import lru_cache
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.base import RGB, word_spans
-from tuwen.settings import OcrSettings
+from ingest.base import RGB, OpenPage, TextLine, word_spans
+from tuwen.settings import IngestSettings, OcrSettings
+from tuwen.types import Box, Source, Word
 
 ALGORITHM = 1
 """Raise it whenever the same image could be read differently."""
@@ -31,6 +35,9 @@ _TALL = 1.5
 """A region this many times taller than wide holds a vertical or sideways line (as in PaddleOCR)."""
 _DOUBTFUL = 0.80
 """A line read with less confidence is tried upside down as well."""
+
+_FONT_SHARE = 0.8
+"""Font size as a share of the height of a detected line, which has a margin above and below."""
 
 Quad = NDArray[np.float32]
 """Corners of shape (4, 2) in pixels: top left, top right, bottom right, bottom left of the upright line."""
@@ -191,3 +198,64 @@ def _slice(quad: Quad, start: float, end: float) -> Quad:
     top, bottom = quad[1] - quad[0], quad[2] - quad[3]
     corners = [quad[0] + top * start, quad[0] + top * end, quad[3] + bottom * end, quad[3] + bottom * start]
     return np.array(corners, np.float32)
+
+
+def read_lines(page: OpenPage, settings: IngestSettings) -> tuple[TextLine, ...]:
+    """Lines of the page's picture, roughly from top to bottom (layout orders them); those in doubt included.
+
+    Boxes are fractions of the displayed page whatever the direction of the text; the words of a line are in
+    reading order.
+
+    Raises:
+        PageFailedError: the page cannot be rendered.
+    """
+    image = page.render(settings.ocr.dpi, settings.limits.max_page_pixels)
+    return text_lines(shared_engine(settings.ocr.max_side).read(image), image.shape, page.width, page.height)
+
+
+def text_lines(lines: Sequence[OcrLine], shape: tuple[int, ...], width: float, height: float) -> tuple[TextLine, ...]:
+    """What the engine read, as lines of a page.
+
+    Args:
+        lines: in pixels.
+        shape: (height, width, ...) of the image in pixels.
+        width: of the page in points.
+        height: of the page in points.
+    """
+    made = []
+    for line in lines:
+        words = tuple(Word(text=word.text, box=_box(word.quad, shape)) for word in line.words)
+        points = height / shape[0] if line.turned in (0, 180) else width / shape[1]
+        spaces = (False, *(word.space for word in line.words[1:]))
+        size = line.thickness * points * _FONT_SHARE
+        box = Box.union(word.box for word in words)
+        made.append(TextLine(words, spaces, box, Source.OCR, round(line.confidence, 4), round(size, 1), bold=False))
+    return tuple(made)
+
+
+@lru_cache(maxsize=1)
+def shared_engine(max_side: int) -> OcrEngine:
+    """The engine of this process, built at its first use."""
+    return OcrEngine(threads(), max_side)
+
+
+def threads() -> int:
+    """Threads of one engine: what ``OMP_NUM_THREADS`` allows (pool children are given 1), else all cores."""
+    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+
+
+def fingerprint(settings: OcrSettings) -> dict[str, str | int | float]:
+    """What the reading of an image depends on."""
+    return {
+        "rapidocr": version("rapidocr"),
+        "onnxruntime": version("onnxruntime"),
+        "models": "PP-OCRv6 small",
+        "algorithm": ALGORITHM,
+        "dpi": settings.dpi,
+        "max_side": settings.max_side,
+    }
+
+
+def _box(quad: Quad, shape: tuple[int, ...]) -> Box:
+    xs, ys = quad[:, 0] / shape[1], quad[:, 1] / shape[0]
+    return Box(float(xs.min()), float(ys.min()), float(xs.max()), float(ys.max())).clamped()
