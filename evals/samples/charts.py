@@ -94,16 +94,17 @@ def bars(plot: Plot, names: Sequence[str], series: Sequence[Series], fmt: str = 
     plot.categories(names)
 
 
-def lines(plot: Plot, names: Sequence[str], series: Sequence[Series], fmt: str = "{:.1f}", label_every: int = 1) -> None:
-    """Lines with markers; values above every ``label_every``-th marker."""
+def lines(plot: Plot, names: Sequence[str], series: Sequence[Series], fmt: str = "{:.1f}", last_below: bool = False) -> None:
+    """Lines with markers and values above them (below, for the last series, where lines cross)."""
     plot.frame(series)
-    for one in series:
+    for number, one in enumerate(series):
         points = [(plot.x(n, len(names)), plot.y(v)) for n, v in enumerate(one.values)]
         plot.sheet.path(points, stroke=one.color, width=1.4)
-        for number, (x, y) in enumerate(points):
+        below = last_below and number == len(series) - 1
+        for (x, y), value in zip(points, one.values, strict=True):
             plot.sheet.circle(x, y, 2.2, fill=(1, 1, 1), stroke=one.color, width=1.2)
-            if number % label_every == 0:
-                plot.sheet.text(x, y - 5, fmt.format(one.values[number]), plot.label, plot.block, align=0.5)
+            shift = plot.label.size + 3 if below else -5
+            plot.sheet.text(x, y + shift, fmt.format(value), plot.label, plot.block, align=0.5)
     plot.categories(names)
 
 

@@ -9,7 +9,7 @@ from evals.samples.sheet import Sheet, Style, rgb
 from tuwen.types import BlockKind
 
 FILE = "计量设备台账.pdf"
-_LOOK = TableStyle(Style("sans", 7.6), Style("sans-bold", 7.8, NAVY), head_fill=rgb("#e8eef5"), stripe=rgb("#f7f9fb"), leading=1.4, padding=3.2, grid=True)
+_LOOK = TableStyle(Style("sans", 8), Style("sans-bold", 8, NAVY), head_fill=rgb("#e8eef5"), stripe=rgb("#f7f9fb"), leading=1.55, padding=5, grid=True)
 _ROWS = [
     ["1", "JL-0012", "活塞式压力计", "0.1—60 MPa", "0.01 级", "恒岳仪器", "2016-05", "校准实验室", "邵一鸣", "12", "2026-02-18", "2027-02-17", "合格"],
     ["2", "JL-0027", "标准铂电阻温度计", "−196—660℃", "二等", "霜序计量", "2017-09", "校准实验室", "邵一鸣", "24", "2025-06-04", "2027-06-03", "合格"],
@@ -36,8 +36,8 @@ def build() -> Sample:
     flow = Flow(lambda _: Sheet(width, height), lambda _: [Frame(36, 44, width - 36, height - 40)])
     flow.para("霁川传感计量设备台账（2026年上半年）", Style("sans-bold", 17, NAVY), kind=BlockKind.TITLE, align="center", after=2)
     flow.para("编制：校准实验室　邵一鸣　　审核：质量部　柳闻溪　　更新日期：2026年6月30日", Style("sans", 9, SLATE), align="center", after=6)
-    flow.table(Table([0.8, 1.4, 2.6, 2.3, 1.4, 1.6, 1.4, 1.8, 1.3, 1.1, 1.8, 1.8, 1.2], _HEAD, _ROWS, "cclcccccccccc"), _LOOK, after=8)
+    flow.table(Table([0.8, 1.4, 2.6, 2.5, 1.4, 1.6, 1.4, 1.9, 1.3, 1.2, 1.8, 1.8, 1.2], _HEAD, _ROWS, "cclcccccccccc"), _LOOK, after=8)
     notes = ["露点仪 JL-0063 仅限 −60℃ 以上使用，限用原因是低温段示值超差 0.4℃。", "路面摩擦系数试验台 JL-0141 因液压站渗油停用，预计2026年9月恢复。", "有效期届满前 30 日由责任人提出送检申请；逾期设备一律贴红色停用标签。"]
-    flow.items(notes, Style("serif", 9), markers=["注1", "注2", "注3"], hang=2.6, leading=1.55)
+    flow.items(notes, Style("serif", 10), markers=["注1", "注2", "注3"], hang=2.6, leading=1.55)
     data = write_pdf(flow.sheets, f"{SHORT}计量设备台账", "质量部", rotate=90)
     return Sample(FILE, data, flow.sheets, ("born-digital", "rotated"))

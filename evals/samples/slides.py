@@ -103,18 +103,18 @@ def _architecture(sheet: Sheet) -> None:
     block = sheet.block(BlockKind.FIGURE)
     layers = [("现场层", ["压力传感器", "温度变送器", "振动传感器", "第三方仪表"], TEAL), ("边缘层", ["协议解析", "本地分析", "H3 网关", "断网缓存"], NAVY), ("平台层", ["川流平台", "告警中心", "报表", "开放接口"], SAND)]
     for number, (name, parts, color) in enumerate(layers):
-        y = 396 - number * 122
-        sheet.rect(_LEFT, y - 44, _WIDTH - _LEFT, y + 44, fill=MIST, radius=8)
+        y = 402 - number * 114
+        sheet.rect(_LEFT, y - 42, _WIDTH - _LEFT, y + 42, fill=MIST, radius=8)
     for number, (name, parts, color) in reversed(list(enumerate(layers))):
-        y = 396 - number * 122
-        sheet.rect(_LEFT, y - 44, _LEFT + 120, y + 44, fill=color, radius=8)
+        y = 402 - number * 114
+        sheet.rect(_LEFT, y - 42, _LEFT + 120, y + 42, fill=color, radius=8)
         sheet.text(_LEFT + 60, y + 8, name, Style("sans-bold", 22, WHITE), block, align=0.5)
         for k, part in enumerate(parts):
             x = _LEFT + 150 + k * 170
             sheet.rect(x, y - 26, x + 150, y + 26, fill=WHITE, stroke=color, width=1.4, radius=6)
             sheet.text(x + 75, y + 7, part, Style("sans", 19, NAVY), block, align=0.5, before=" ")
         if number:
-            _arrow(sheet, 500, y + 76, y + 48, color)
+            _arrow(sheet, 530, y + 70, y + 45, color)
     caption = sheet.block(BlockKind.CAPTION)
     sheet.text(_WIDTH / 2, 474, "图 1　现场数据先在边缘层处理，只有结果和异常片段上传", _LABEL, caption, align=0.5)
 

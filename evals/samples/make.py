@@ -1,0 +1,82 @@
+"""Write the sample corpus and its ground truth: ``python -m evals.samples.make``.
+
+Writes next to this file, in the form of a dataset: ``documents/``, ``ocr.jsonl`` (exact text of every page),
+``queries.jsonl`` (questions, with the quote and boxes that answer each) and ``truth.jsonl`` (blocks, lines, table
+cells). The same versions of the fonts and libraries write the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from evals.samples import contract, fonts, handbook, notice, paper, register, report, slides
+from evals.samples.common import Sample
+from evals.samples.questions import ANSWERABLE, UNANSWERABLE
+from evals.samples.truth import Record, locate, pages
+from tuwen.errors import TuwenError
+
+HERE = Path(__file__).parent
+BUILDERS: dict[str, Callable[[], Sample]] = {
+    module.FILE: module.build for module in (handbook, report, paper, contract, notice, slides, register)
+}
+
+
+def queries(samples: Sequence[Sample]) -> Iterator[Record]:
+    """Questions in the form of DESIGN section 7, each answer with its quote and boxes under ``evidence``."""
+    by_file = {sample.file: sample for sample in samples}
+    for number, item in enumerate(ANSWERABLE, 1):
+        sample = by_file[item.file]
+        evidence = locate(sample, item.quote)
+        yield {
+            "id": f"s{number:02d}",
+            "question": item.question,
+            "answers": list(item.answers),
+            "relevant": [{"file": e["file"], "page": e["page"]} for e in evidence],
+            "answerable": True,
+            "tags": [*sample.tags, *item.tags],
+            "evidence": evidence,
+        }
+    for number, question in enumerate(UNANSWERABLE, 1):
+        yield {"id": f"u{number:02d}", "question": question, "answers": [], "relevant": [], "answerable": False, "tags": []}
+
+
+def write(folder: Path) -> None:
+    """Build everything into ``folder``.
+
+    Raises:
+        UnavailableError: the fonts are missing.
+    """
+    fonts.require()
+    samples = [build() for build in BUILDERS.values()]
+    documents = folder / "documents"
+    documents.mkdir(parents=True, exist_ok=True)
+    for sample in samples:
+        (documents / sample.file).write_bytes(sample.data)
+    records = [record for sample in samples for record in pages(sample)]
+    _write(folder / "truth.jsonl", records)
+    _write(folder / "ocr.jsonl", ({key: record[key] for key in ("file", "page", "text", "tags")} for record in records))
+    _write(folder / "queries.jsonl", queries(samples))
+
+
+def _write(path: Path, records: Iterable[Record]) -> None:
+    path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), "utf-8")
+
+
+def main() -> int:
+    """Run from the command line; the exit code."""
+    parser = argparse.ArgumentParser(description="Write the sample corpus and its ground truth.")
+    parser.add_argument("folder", nargs="?", type=Path, default=HERE, help="where to write (default: beside this file)")
+    try:
+        write(parser.parse_args().folder)
+    except TuwenError as error:
+        print(error.message, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
