@@ -7,26 +7,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ingest.base import OpenPage, TextLine
-from ingest.headings import heading_level, is_caption, numbering
+from ingest.headings import heading_level
 from ingest.order import reading_order
 from ingest.prose import Page, Row, joined, paragraphs, rows_of
+from ingest.refine import refined
 from ingest.regions import Region, find_regions
 from ingest.rules import RuleFinder
 from ingest.tables import read_table
 from tuwen.types import Block, BlockKind, Box, Source, Word, WordSpan
 
-_MARGIN = 0.14
-"""Headers and footers stand within this share of the page's height from its edge."""
-_PAGE_NUMBER = re.compile(
-    r"[-–—·•|\s]*(?:第?\s*\d{1,4}\s*[页頁]?(?:\s*[/共,，]\s*共?\s*\d{1,4}\s*[页頁]?)?|[ivxlc]{1,7})[-–—·•|\s]*"
-)
 _BULLET = re.compile(r"[•‣◦▪●○■□◆◇➢➤✓·∙*–—-](?!\d)\s*")
 _MARKER = re.compile(
     r"(?:[•‣◦▪●○■□◆◇➢➤✓·∙*–—-](?!\d)|[（(]?[\da-zA-Z]{1,2}[.)）、．]|[①-⑳]|[（(][一二三四五六七八九十]+[）)])"
 )
-_LEADERS = re.compile(r"(?:[.．·…]\s*){4,}")
-_SENTENCE_END = ("。", "；", "，", "！", "？", ";", ",", "、")
-_MAX_TITLE = 80
 
 
 class _Content(NamedTuple):
@@ -46,7 +39,7 @@ def arrange(page: OpenPage, lines: Sequence[TextLine]) -> tuple[tuple[Word, ...]
     lines = _numbered(lines)
     size = Page(page.width, page.height)
     body = _body_size(lines)
-    regions = [part for region in find_regions(page, lines) for part in _refined(region, lines, size, body)]
+    regions = [part for region in find_regions(page, lines) for part in refined(region, lines, size, body)]
     regions = _with_whole_lists(_ordered(regions, lines, size))
     rules = RuleFinder(page)
     words: list[Word] = []
@@ -77,66 +70,6 @@ def _body_size(lines: Sequence[TextLine]) -> float:
     """Font size in points of running text: the median over words."""
     sizes = sorted(line.size for line in lines for _ in line.words)
     return sizes[len(sizes) // 2] if sizes else 0.0
-
-
-def _refined(region: Region, lines: Sequence[TextLine], page: Page, body: float) -> list[Region]:
-    """Correct what the model mistakes: headings, captions and page numbers that look like text, and the reverse."""
-    if region.kind in (BlockKind.FIGURE, BlockKind.FORMULA) or not region.lines:
-        return [region]
-    rows = rows_of((lines[i] for i in region.lines), page)
-    text = " ".join(row.text for row in rows)
-    if _is_page_number(text, region.box):
-        footer = region.box.center[1] > 0.5
-        return [region._replace(kind=BlockKind.FOOTER if footer else BlockKind.HEADER)]
-    if _has_leaders(rows):
-        return [region._replace(kind=BlockKind.TEXT, grid=None)]
-    if region.kind is BlockKind.TABLE:
-        return [region]
-    if region.kind in (BlockKind.HEADER, BlockKind.FOOTER):
-        marginal = min(region.box.center[1], 1 - region.box.center[1]) < _MARGIN
-        return [region if marginal else region._replace(kind=BlockKind.TEXT)]
-    if len(rows) <= 3 and is_caption(text):
-        return [region._replace(kind=BlockKind.CAPTION)]
-    if region.kind is BlockKind.TITLE:
-        return [region if _can_be_title(text, len(rows)) else region._replace(kind=BlockKind.TEXT)]
-    if region.kind is BlockKind.TEXT:
-        return _with_heading(region, rows, lines, body)
-    return [region]
-
-
-def _is_page_number(text: str, box: Box) -> bool:
-    return min(box.center[1], 1 - box.center[1]) < _MARGIN / 1.5 and bool(_PAGE_NUMBER.fullmatch(text.strip()))
-
-
-def _has_leaders(rows: Sequence[Row]) -> bool:
-    return 2 * sum(bool(_LEADERS.search(row.text)) for row in rows) >= len(rows)
-
-
-def _can_be_title(text: str, rows: int) -> bool:
-    return rows <= 4 and len(text) <= _MAX_TITLE and not text.endswith(_SENTENCE_END) and any(c.isalnum() for c in text)
-
-
-def _with_heading(region: Region, rows: list[Row], lines: Sequence[TextLine], body: float) -> list[Region]:
-    """Cut a heading off the top of a text region, if it starts with one."""
-    first, rest = rows[0], rows[1:]
-    if not _is_heading(first, rest, body):
-        return [region]
-    head = first.lines
-    tail = tuple(i for i in region.lines if i not in head)
-    title = Region(BlockKind.TITLE, Box.union(lines[i].box for i in head), head)
-    if not tail:
-        return [title]
-    return [title, Region(BlockKind.TEXT, Box.union(lines[i].box for i in tail), tail)]
-
-
-def _is_heading(row: Row, rest: Sequence[Row], body: float) -> bool:
-    """Whether ``row`` is set off from the rows below and from running text, and reads like a heading."""
-    text = row.text.strip()
-    if len(text) > 40 or not _can_be_title(text, 1) or text.endswith(("：", ":")):
-        return False
-    larger = row.size > 1.12 * max([body, *(r.size for r in rest)])
-    bolder = row.bold and not any(r.bold for r in rest) and row.size > 0.95 * body
-    return (larger and row.size > 1.25 * body) or ((larger or bolder) and numbering(text) is not None)
 
 
 def _ordered(regions: Sequence[Region], lines: Sequence[TextLine], page: Page) -> list[Region]:

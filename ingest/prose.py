@@ -15,8 +15,11 @@ from typing import NamedTuple
 from ingest.base import TextLine
 from tuwen.types import Box, Word, is_cjk
 
-_HYPHENATED = re.compile(r"(?:^|[^\w-])[A-Za-z]{2,}[-‐]$")
-_WORD_END = re.compile(r"^[a-z]{2,}")
+_HYPHENATED = re.compile(r"(?:^|[^A-Za-z0-9_-])(?:[A-Z]?[a-z]+[-‐]\n[a-z]{2,}|[A-Z]{2,}[-‐]\n[A-Z]{2,})")
+"""A word, its hyphen at the end of a row, and the rest of the word; compounds keep theirs."""
+_CODE = re.compile(r"[\\{}$=<>|;#_]|\s--?\w|//|::|^\s*[%\[]")
+_WIDE_GAP = 2.0
+"""In em; a row with such a gap is one of a table or a list of contents, not of a paragraph."""
 _BROKEN_PATH = re.compile(r"(?:https?:/|www\.|/|\\)\S*[/_.=&?-]$")
 
 
@@ -29,6 +32,8 @@ class Row(NamedTuple):
     """Upright, in points."""
     size: float
     bold: bool
+    gap: float
+    """Widest white between its fragments, in em."""
     lines: tuple[int, ...]
     """Line numbers of its fragments, from left to right; the words carry the first."""
 
@@ -102,12 +107,14 @@ def _row(parts: list[tuple[Box, TextLine]]) -> Row:
     for n, (box, line) in enumerate(parts):
         spaces.append(n > 0 and _parted(parts[n - 1], (box, line)))
         spaces.extend(line.spaces[1:])
-    size = Counter({line.size: 0 for _, line in parts})
+    size: Counter[float] = Counter()
     bold = 0
     for _, line in parts:
         size[line.size] += len(line.words)
         bold += len(line.words) * (1 if line.bold else -1)
-    return Row(words, tuple(spaces), Box.union(box for box, _ in parts), size.most_common(1)[0][0], bold > 0, numbers)
+    em = size.most_common(1)[0][0]
+    gap = max((b.x0 - a.x1 for (a, _), (b, _) in pairwise(parts)), default=0.0) / max(em, 1.0)
+    return Row(words, tuple(spaces), Box.union(box for box, _ in parts), em, bold > 0, gap, numbers)
 
 
 def _parted(left: tuple[Box, TextLine], right: tuple[Box, TextLine]) -> bool:
@@ -125,9 +132,10 @@ def paragraphs(rows: Sequence[Row]) -> tuple[list[Word], str]:
         return [], ""
     right = max(row.box.x1 for row in rows)
     left = min(row.box.x0 for row in rows)
+    code = _is_code(rows)
     words, text = list(rows[0].words), rows[0].text
     for above, below in pairwise(rows):
-        gap = "\n" if _ends(above, below, left, right) else _gap(text, below.text)
+        gap = "\n" if code or _ends(above, below, left, right) else _gap(text, below.text)
         if gap is None:
             words[-1] = words[-1].model_copy(update={"text": words[-1].text[:-1]})
             text, gap = text[:-1], ""
@@ -149,6 +157,8 @@ def joined(rows: Sequence[Row]) -> tuple[list[Word], str]:
 
 def _ends(above: Row, below: Row, left: float, right: float) -> bool:
     """Whether a new paragraph or line of verse starts: ``above`` had room for the first word of ``below``."""
+    if above.gap > _WIDE_GAP:
+        return True
     em = max(above.size, 1.0)
     first = below.words[0].text
     needed = 1.6 if is_cjk(first[0]) else max(1.6, 0.6 * len(first) + 0.4)
@@ -163,6 +173,13 @@ def _gap(above: str, below: str) -> str | None:
     a, b = above[-1], below[0]
     if is_cjk(a) or is_cjk(b):
         return ""
-    if _HYPHENATED.search(above) and _WORD_END.match(below):
+    if a in "-‐" and _HYPHENATED.search(f"{above[-40:]}\n{below[:40]}"):
         return None
     return "" if _BROKEN_PATH.search(above) else " "
+
+
+def _is_code(rows: Sequence[Row]) -> bool:
+    """Whether this is a program or a transcript of commands, whose line ends mean something."""
+    text = "".join(row.text for row in rows)
+    latin = sum(not is_cjk(char) for char in text)
+    return latin > 0.8 * len(text) and 2 * sum(bool(_CODE.search(row.text)) for row in rows) >= len(rows)
