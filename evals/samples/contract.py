@@ -74,12 +74,12 @@ def _signatures(flow: Flow) -> Sheet:
     for x, role, name, signer, date in parties:
         block = sheet.block(BlockKind.TEXT)
         for number, line in enumerate([role, name, "授权代表（签字）：", f"日期：{date}"]):
-            sheet.text(x, top + 16 + number * 34, line, _BODY, block)
+            sheet.text(x, top + 16 + number * 44, line, _BODY, block)
             if number == 2:
-                sheet.text(x + 104, top + 14 + number * 34, signer, Style("serif-bold", 17, _INK, 3), block, before="")
-    _seal(stamps, (flow.frame.x0 + 138, top + 74), COMPANY, stamps.block(BlockKind.SEAL))
-    _seal(stamps, (flow.frame.x0 + 366, top + 80), SELLER, stamps.block(BlockKind.SEAL))
-    flow.y = top + 170
+                sheet.text(x + 104, top + 14 + number * 44, signer, Style("serif-bold", 17, _INK, 3), block, before="")
+    _seal(stamps, (flow.frame.x0 + 142, top + 44), COMPANY, stamps.block(BlockKind.SEAL))
+    _seal(stamps, (flow.frame.x0 + 362, top + 48), SELLER, stamps.block(BlockKind.SEAL))
+    flow.y = top + 200
     return stamps
 
 

@@ -8,7 +8,7 @@ from evals.samples import charts, formula
 from evals.samples.common import A4, CORAL, MIST, NAVY, SAND, SLATE, TEAL, WHITE, Sample, folio, running_head
 from evals.samples.flow import Flow, Frame, TableStyle
 from evals.samples.paper_text import (
-    ABLATION, ABSTRACT, AUTHORS, CONCLUSION, DISCUSSION, EXPERIMENT, INTRODUCTION, KEYWORDS, METHOD, MODEL, REFERENCES, RELATED, RESULTS, RESULT_TEXT, TITLE, TITLE_EN,
+    ABLATION, ABSTRACT, AUTHORS, CONCLUSION, DEPLOYMENT, DISCUSSION, EXPERIMENT, INTRODUCTION, KEYWORDS, METHOD, MODEL, PLANTS, REFERENCES, RELATED, RESULTS, RESULT_TEXT, TITLE, TITLE_EN,
 )  # fmt: skip
 from evals.samples.pdf import write_pdf
 from evals.samples.sheet import DrawnBlock, Sheet, Style, rgb
@@ -149,6 +149,13 @@ def _experiment(flow: Flow) -> None:
     _text(flow, RESULT_TEXT[3])
     _caption(flow, "表 2　消融实验结果", keep=60, after=2)
     flow.table(ABLATION, _TABLE, after=7)
+    _h2(flow, "4.4　现场部署")
+    _text(flow, DEPLOYMENT[0])
+    _caption(flow, "表 3　现场部署结果（2025年9月至12月）", keep=60, after=2)
+    flow.table(PLANTS, _TABLE, after=7)
+    flow.figure(130, _months, keep=30)
+    _caption(flow, "图 5　部署期间各月的事件召回率")
+    _text(flow, *DEPLOYMENT[1:])
 
 
 def _sweep(sheet: Sheet, x0: float, y0: float, x1: float, y1: float, block: DrawnBlock) -> None:
@@ -171,6 +178,11 @@ def _signal(sheet: Sheet, x0: float, y0: float, x1: float, y1: float, block: Dra
 def _lifetime(sheet: Sheet, x0: float, y0: float, x1: float, y1: float, block: DrawnBlock) -> None:
     plot = charts.Plot(sheet, (x0, y0, x1, y1), charts.Axis(0, 8, 2, "年"), _LABEL, block)
     charts.bars(plot, ["固定采样", "变化触发", "压缩感知", "强化学习", "本文方法"], [charts.Series("寿命", [1.9, 4.7, 3.7, 5.6, 7.4], SAND)], "{:.1f}")
+
+
+def _months(sheet: Sheet, x0: float, y0: float, x1: float, y1: float, block: DrawnBlock) -> None:
+    plot = charts.Plot(sheet, (x0, y0, x1, y1), charts.Axis(94, 100, 2, "召回率 %"), _LABEL, block)
+    charts.lines(plot, ["9月", "10月", "11月", "12月"], [charts.Series("三厂区平均", [97.2, 98.1, 98.4, 98.6], TEAL)])
 
 
 def _end(flow: Flow) -> None:
