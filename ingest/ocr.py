@@ -11,7 +11,8 @@ Two resolutions: text is *found* on a reduced page (``ocr.max_side``), where det
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -22,11 +23,15 @@ from numpy.typing import NDArray
 
 from ingest.base import RGB, OpenPage, TextLine, word_spans
 from tuwen.settings import IngestSettings, OcrSettings
-from tuwen.types import Box, Source, Word
+from tuwen.types import Box, Source, Word, is_cjk
 
 ALGORITHM = 1
 """Raise it whenever the same image could be read differently."""
 
+_EITHER_WAY = 0.2
+"""A line that reads this little worse the other way round follows the rest of the page."""
+_SAMPLES = 16
+"""Characters that are looked at to tell vertical text from a page on its side."""
 _LINE_HEIGHT = 48
 """Pixels to which the recogniser scales a line."""
 _STRIDE = 8
@@ -36,6 +41,8 @@ _TALL = 1.5
 _DOUBTFUL = 0.80
 """A line read with less confidence is tried upside down as well."""
 
+_HALF_CHARACTER = 0.55
+"""No character reaches further from its centre than this share of the line's height."""
 _FONT_SHARE = 0.8
 """Font size as a share of the height of a detected line, which has a margin above and below."""
 
@@ -104,9 +111,38 @@ class OcrEngine:
     def read(self, image: RGB) -> tuple[OcrLine, ...]:
         """Find and recognise text lines, top to bottom; an image without text gives none."""
         bgr = np.ascontiguousarray(image[:, :, ::-1])
-        quads = self._detect(bgr)
-        lines = [self._read_line(bgr, quad) for quad in quads]
-        return tuple(line for line in lines if line is not None)
+        lines = [line for quad in self._detect(bgr) if (line := self._read_line(bgr, quad)) is not None]
+        return tuple(self._agreed(bgr, lines))
+
+    def _agreed(self, bgr: RGB, lines: Sequence[OcrLine]) -> Iterator[OcrLine]:
+        """On an upside-down page, also turn the short lines that read either way, such as ``- 96 -``."""
+        main = _main_turn(lines)
+        for line in lines:
+            if line.turned != main and (line.turned - main) % 360 == 180:
+                other = self._read_turned(bgr, np.roll(line.quad, 2, axis=0), main)
+                if other is not None and other.confidence > line.confidence - _EITHER_WAY:
+                    yield other
+                    continue
+            yield line
+
+    def orientation(self, image: RGB, lines: Sequence[OcrLine]) -> int:
+        """Degrees (0, 90, 180, 270) by which the image must be turned clockwise for most text to stand upright.
+
+        Chinese set in columns is upright although its lines run down: there, single characters read better
+        as they stand than lying on their side.
+        """
+        turned = _main_turn(lines)
+        if turned == 270 and self._is_vertical(np.ascontiguousarray(image[:, :, ::-1]), lines):
+            return 0
+        return turned
+
+    def _is_vertical(self, bgr: RGB, lines: Sequence[OcrLine]) -> bool:
+        longest = sorted((line for line in lines if line.turned == 270), key=lambda line: -len(line.words))[:4]
+        quads = [word.quad for line in longest for word in line.words if word.text.isalnum() and is_cjk(word.text[0])]
+        # A quad lies along its line: turned back, it shows the character as it stands on the page.
+        standing = [self._recognize(_crop(bgr, np.roll(quad, 1, axis=0))).confidence for quad in quads[:_SAMPLES]]
+        lying = [self._recognize(_crop(bgr, quad)).confidence for quad in quads[:_SAMPLES]]
+        return sum(standing) > sum(lying)
 
     def _detect(self, bgr: RGB) -> list[Quad]:
         height, width = bgr.shape[:2]
@@ -122,22 +158,24 @@ class OcrEngine:
         return list(np.clip(quads, 0, np.array([width - 1, height - 1], np.float32)))
 
     def _read_line(self, bgr: RGB, quad: Quad) -> OcrLine | None:
-        sideways = _size(quad)[1] >= _TALL * _size(quad)[0]
-        turns = (270, 90) if sideways else (0, 180)
-        best: tuple[_Decoded, Quad, int] | None = None
+        """Read upright, or running down the page; when that fails, the other way round as well."""
+        width, height = _size(quad)
+        turns = (270, 90) if height >= _TALL * width else (0, 180)
+        best = None
         for turned in turns:
-            upright = np.roll(quad, turned // 90, axis=0)
-            decoded = self._recognize(_crop(bgr, upright))
-            if best is None or decoded.confidence > best[0].confidence:
-                best = decoded, upright, turned
-            if best[0].confidence >= _DOUBTFUL:
+            # Turning the image by a quarter clockwise makes its bottom left corner the top left one.
+            line = self._read_turned(bgr, np.roll(quad, turned // 90, axis=0), turned)
+            if line is not None and (best is None or line.confidence > best.confidence):
+                best = line
+            if best is not None and best.confidence >= _DOUBTFUL:
                 break
-        assert best is not None
-        decoded, upright, turned = best
+        return best
+
+    def _read_turned(self, bgr: RGB, upright: Quad, turned: int) -> OcrLine | None:
+        decoded = self._recognize(_crop(bgr, upright))
         if not decoded.text.strip():
             return None
-        words = _place_words(decoded, upright)
-        return OcrLine(words, upright, decoded.confidence, turned, _size(upright)[1])
+        return OcrLine(_place_words(decoded, upright), upright, decoded.confidence, turned, _size(upright)[1])
 
     def _recognize(self, crop: RGB) -> _Decoded:
         height, width = crop.shape[:2]
@@ -152,6 +190,14 @@ class OcrEngine:
         centres = (peaks + ends) / 2 * _STRIDE / scaled
         confidence = float(columns[peaks, best[peaks]].mean()) if len(peaks) else 0.0
         return _Decoded(text, np.minimum(centres, 1).astype(np.float32), confidence)
+
+
+def _main_turn(lines: Sequence[OcrLine]) -> int:
+    """The direction of most characters; 0 of no lines."""
+    weights = Counter[int]()
+    for line in lines:
+        weights[line.turned] += sum(len(word.text) for word in line.words)
+    return weights.most_common(1)[0][0] if weights else 0
 
 
 def _run_end(best: NDArray[np.intp], start: int) -> int:
@@ -179,11 +225,12 @@ def _crop(bgr: RGB, quad: Quad) -> RGB:
 
 
 def _place_words(decoded: _Decoded, quad: Quad) -> tuple[OcrWord, ...]:
-    """Cut the line between the centres of neighbouring characters."""
+    """Cut the line between the centres of neighbouring characters, nearer to the narrower one."""
     width, height = _size(quad)
-    half = 0.55 * height / width  # half a full-width character, as a fraction of the line
     centres = decoded.columns
-    middles = (centres[1:] + centres[:-1]) / 2
+    sizes = np.array([1.0 if is_cjk(char) else 0.5 for char in decoded.text], np.float32)
+    middles = centres[:-1] + np.diff(centres) * sizes[:-1] / (sizes[:-1] + sizes[1:])
+    half = _HALF_CHARACTER * height / width
     starts = np.maximum(np.concatenate(([0.0], middles)), centres - half)
     ends = np.minimum(np.concatenate((middles, [1.0])), centres + half)
     words = []
