@@ -90,6 +90,10 @@ class OpenPage(Protocol):
         """The displayed page at ``dpi``, less where that would exceed ``max_pixels``."""
         ...
 
+    def turned(self, degrees: int) -> AbstractContextManager[OpenPage]:
+        """The same page turned clockwise by 90, 180 or 270 degrees, for scans that lie on their side."""
+        ...
+
 
 @runtime_checkable
 class PageReader(Protocol):

@@ -84,6 +84,20 @@ class ImageFile:
             )
 
 
+def load_picture(path: Path, limits: LimitSettings) -> RGB:
+    """The first frame of a picture file, upright.
+
+    Raises:
+        CorruptFileError: it cannot be decoded.
+        LimitExceededError: it has too many pixels.
+    """
+    image = ImageFile(path, limits)
+    try:
+        return image.frame(1)[0]
+    finally:
+        image.close()
+
+
 def flatten(image: Image.Image) -> RGB:
     """Any picture as 8-bit RGB; transparent parts become white or black, whichever the visible parts stand out on."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):

@@ -125,24 +125,24 @@ class OcrEngine:
                     continue
             yield line
 
-    def orientation(self, image: RGB, lines: Sequence[OcrLine]) -> int:
-        """Degrees (0, 90, 180, 270) by which the image must be turned clockwise for most text to stand upright.
+    def is_upright(self, image: RGB, boxes: Sequence[Box]) -> bool:
+        """Whether single Chinese characters stand upright rather than lie with their top to the right.
 
-        Chinese set in columns is upright although its lines run down: there, single characters read better
-        as they stand than lying on their side.
+        Tells Chinese set in columns, whose lines run down an upright page, from a page on its side.
+
+        Args:
+            image: the page.
+            boxes: places of characters, as fractions of the image.
         """
-        turned = _main_turn(lines)
-        if turned == 270 and self._is_vertical(np.ascontiguousarray(image[:, :, ::-1]), lines):
-            return 0
-        return turned
-
-    def _is_vertical(self, bgr: RGB, lines: Sequence[OcrLine]) -> bool:
-        longest = sorted((line for line in lines if line.turned == 270), key=lambda line: -len(line.words))[:4]
-        quads = [word.quad for line in longest for word in line.words if word.text.isalnum() and is_cjk(word.text[0])]
-        # A quad lies along its line: turned back, it shows the character as it stands on the page.
-        standing = [self._recognize(_crop(bgr, np.roll(quad, 1, axis=0))).confidence for quad in quads[:_SAMPLES]]
-        lying = [self._recognize(_crop(bgr, quad)).confidence for quad in quads[:_SAMPLES]]
-        return sum(standing) > sum(lying)
+        height, width = image.shape[:2]
+        bgr = np.ascontiguousarray(image[:, :, ::-1])
+        standing = lying = 0.0
+        for box in boxes:
+            x0, y0, x1, y1 = box.x0 * width, box.y0 * height, box.x1 * width, box.y1 * height
+            quad = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32)
+            standing += self._recognize(_crop(bgr, quad)).confidence
+            lying += self._recognize(_crop(bgr, np.roll(quad, 3, axis=0))).confidence
+        return standing > lying
 
     def _detect(self, bgr: RGB) -> list[Quad]:
         height, width = bgr.shape[:2]
@@ -247,17 +247,58 @@ def _slice(quad: Quad, start: float, end: float) -> Quad:
     return np.array(corners, np.float32)
 
 
-def read_lines(page: OpenPage, settings: IngestSettings) -> tuple[TextLine, ...]:
+def read_lines(page: OpenPage, settings: IngestSettings, within: Sequence[Box] | None = None) -> tuple[TextLine, ...]:
     """Lines of the page's picture, roughly from top to bottom (layout orders them); those in doubt included.
 
     Boxes are fractions of the displayed page whatever the direction of the text; the words of a line are in
     reading order.
 
+    Args:
+        page: the displayed page.
+        settings: resolution and limits.
+        within: only what stands in one of these parts of the page; None means the whole page.
+
     Raises:
         PageFailedError: the page cannot be rendered.
     """
     image = page.render(settings.ocr.dpi, settings.limits.max_page_pixels)
-    return text_lines(shared_engine(settings.ocr.max_side).read(image), image.shape, page.width, page.height)
+    height, width = image.shape[:2]
+    part = Box(0, 0, 1, 1) if within is None else Box.union(within).clamped()
+    x0, y0 = int(part.x0 * width), int(part.y0 * height)
+    crop = image[y0 : max(y0 + 1, round(part.y1 * height)), x0 : max(x0 + 1, round(part.x1 * width))]
+    read = [_moved(line, x0, y0) for line in shared_engine(settings.ocr.max_side).read(crop)]
+    lines = text_lines(read, image.shape, page.width, page.height)
+    if within is None:
+        return lines
+    return tuple(line for line in lines if any(box.contains_point(*line.box.center) for box in within))
+
+
+def page_turn(page: OpenPage, lines: Sequence[TextLine], settings: IngestSettings) -> int:
+    """Degrees (0, 90, 180, 270) by which the page must be turned clockwise for most of its lines to be upright."""
+    turned = Counter[int]()
+    for line in lines:
+        turned[_turn(line, page)] += len(line.words)
+    main = turned.most_common(1)[0][0] if turned else 0
+    if main != 270:
+        return main
+    down = sorted((line for line in lines if _turn(line, page) == 270), key=lambda line: -len(line.words))
+    image = page.render(settings.ocr.dpi, settings.limits.max_page_pixels)
+    boxes = [word.box for line in down[:4] for word in line.words if word.text.isalnum() and is_cjk(word.text[0])]
+    return 0 if shared_engine(settings.ocr.max_side).is_upright(image, boxes[:_SAMPLES]) else 270
+
+
+def _turn(line: TextLine, page: OpenPage) -> int:
+    (ax, ay), (bx, by) = line.words[0].box.center, line.words[-1].box.center
+    dx, dy = (bx - ax) * page.width, (by - ay) * page.height
+    if abs(dx) >= abs(dy):
+        return 180 if dx < 0 else 0
+    return 270 if dy > 0 else 90
+
+
+def _moved(line: OcrLine, dx: int, dy: int) -> OcrLine:
+    shift = np.array([dx, dy], np.float32)
+    words = tuple(word._replace(quad=word.quad + shift) for word in line.words)
+    return line._replace(words=words, quad=line.quad + shift)
 
 
 def text_lines(lines: Sequence[OcrLine], shape: tuple[int, ...], width: float, height: float) -> tuple[TextLine, ...]:
