@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import cv2
@@ -30,6 +31,8 @@ ALGORITHM = 1
 
 _EITHER_WAY = 0.2
 """A line that reads this little worse the other way round follows the rest of the page."""
+_STRIP = 3
+"""An image this many times taller than wide is no page but a strip."""
 _SAMPLES = 16
 """Characters that are looked at to tell vertical text from a page on its side."""
 _LINE_HEIGHT = 48
@@ -111,7 +114,7 @@ class OcrEngine:
     def read(self, image: RGB) -> tuple[OcrLine, ...]:
         """Find and recognise text lines, top to bottom; an image without text gives none."""
         bgr = np.ascontiguousarray(image[:, :, ::-1])
-        lines = [line for quad in self._detect(bgr) if (line := self._read_line(bgr, quad)) is not None]
+        lines = [line for quad in self._find(bgr) if (line := self._read_line(bgr, quad)) is not None]
         return tuple(self._agreed(bgr, lines))
 
     def _agreed(self, bgr: RGB, lines: Sequence[OcrLine]) -> Iterator[OcrLine]:
@@ -143,6 +146,12 @@ class OcrEngine:
             standing += self._recognize(_crop(bgr, quad)).confidence
             lying += self._recognize(_crop(bgr, np.roll(quad, 3, axis=0))).confidence
         return standing > lying
+
+    def _find(self, bgr: RGB) -> Iterator[Quad]:
+        """Places of lines; a long strip, such as a screenshot of a web page, is looked at band by band."""
+        for top, bottom in _bands(bgr, self._max_side):
+            for quad in self._detect(bgr[top:bottom]):
+                yield quad + np.array([0, top], np.float32)
 
     def _detect(self, bgr: RGB) -> list[Quad]:
         height, width = bgr.shape[:2]
@@ -190,6 +199,21 @@ class OcrEngine:
         centres = (peaks + ends) / 2 * _STRIDE / scaled
         confidence = float(columns[peaks, best[peaks]].mean()) if len(peaks) else 0.0
         return _Decoded(text, np.minimum(centres, 1).astype(np.float32), confidence)
+
+
+def _bands(bgr: RGB, longest: int) -> list[tuple[int, int]]:
+    """Rows [top, bottom) to look at one by one: the whole image, or bands of a strip cut where it is emptiest."""
+    height, width = bgr.shape[:2]
+    band = max(longest, 2 * width)
+    if height <= _STRIP * width or height <= band:
+        return [(0, height)]
+    change = np.abs(np.diff(bgr[:, :, 1].astype(np.int16), axis=1)).mean(axis=1)
+    quiet = np.convolve(change, np.ones(5) / 5, mode="same")
+    cuts = [0]
+    while height - cuts[-1] > band:
+        start = cuts[-1] + band * 3 // 4
+        cuts.append(start + int(quiet[start : cuts[-1] + band].argmin()))
+    return list(pairwise([*cuts, height]))
 
 
 def _main_turn(lines: Sequence[OcrLine]) -> int:
