@@ -29,6 +29,10 @@ _HIT_KIND = {
 }
 
 
+PASSAGES_VERSION = 1
+"""Raise it whenever the same pages could be cut into other passages."""
+
+
 class _Unit(NamedTuple):
     """What is not torn unless it is too long by itself: a paragraph, a list with its lead-in, a captioned table."""
 

@@ -24,8 +24,7 @@ from PIL import Image
 
 from ingest import pipeline
 from ingest.base import RGB, PageTask
-from ingest.passages import build_passages
-from ingest.passages import fingerprint as passages_fingerprint
+from ingest.passages import PASSAGES_VERSION, build_passages
 from retrieval.base import Encoders
 from retrieval.encoders import build_encoders
 from retrieval.search import encode_page, encode_passages
@@ -56,7 +55,8 @@ class PageOutcome(NamedTuple):
 def stage_fingerprints(settings: Settings, encoders: Encoders) -> Fingerprints:
     """Fingerprints of the stages under ``settings``; each covers the stages before it."""
     read = pipeline.fingerprint(settings.ingest)
-    passages = fingerprint(read=read, passages=passages_fingerprint(settings.ingest.passages))
+    cut = settings.ingest.passages.model_dump()
+    passages = fingerprint(read=read, version=PASSAGES_VERSION, parameters=cut, tokens=encoders.dense.description.name)
     encode = fingerprint(passages=passages, encoders=encoders.fingerprint)
     return Fingerprints(read, passages, encode)
 
