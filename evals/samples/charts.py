@@ -36,7 +36,9 @@ class Axis(NamedTuple):
 class Plot:
     """The plot area of a chart with its axes; ``label`` is the style of the text in it."""
 
-    def __init__(self, sheet: Sheet, area: tuple[float, float, float, float], axis: Axis, label: Style, block: DrawnBlock) -> None:
+    def __init__(
+        self, sheet: Sheet, area: tuple[float, float, float, float], axis: Axis, label: Style, block: DrawnBlock
+    ) -> None:
         self.sheet, self.axis, self.label, self.block = sheet, axis, label, block
         x0, y0, x1, y1 = area
         self.area = area
@@ -61,7 +63,9 @@ class Plot:
             x += size * (len(series.name) + 0.2)
         for tick in reversed(self.axis.ticks()):
             y = self.y(tick)
-            sheet.line(self.x0, y, self.x1, y, GREY if tick != self.axis.low else BLACK, 0.4 if tick != self.axis.low else 0.8)
+            sheet.line(
+                self.x0, y, self.x1, y, GREY if tick != self.axis.low else BLACK, 0.4 if tick != self.axis.low else 0.8
+            )
             sheet.text(self.x0 - 4, y + size * 0.36, self.axis.fmt.format(tick), self.label, self.block, align=1)
 
     def y(self, value: float) -> float:
@@ -94,7 +98,9 @@ def bars(plot: Plot, names: Sequence[str], series: Sequence[Series], fmt: str = 
     plot.categories(names)
 
 
-def lines(plot: Plot, names: Sequence[str], series: Sequence[Series], fmt: str = "{:.1f}", last_below: bool = False) -> None:
+def lines(
+    plot: Plot, names: Sequence[str], series: Sequence[Series], fmt: str = "{:.1f}", last_below: bool = False
+) -> None:
     """Lines with markers and values above them (below, for the last series, where lines cross)."""
     plot.frame(series)
     for number, one in enumerate(series):
@@ -108,7 +114,9 @@ def lines(plot: Plot, names: Sequence[str], series: Sequence[Series], fmt: str =
     plot.categories(names)
 
 
-def donut(sheet: Sheet, center: tuple[float, float], radius: float, parts: Sequence[Series], label: Style, block: DrawnBlock) -> None:
+def donut(
+    sheet: Sheet, center: tuple[float, float], radius: float, parts: Sequence[Series], label: Style, block: DrawnBlock
+) -> None:
     """Shares of a whole, first value of each series, legend on the right."""
     total = sum(part.values[0] for part in parts)
     angle = -90.0

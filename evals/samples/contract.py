@@ -16,7 +16,9 @@ from tuwen.types import BlockKind
 FILE = "采购合同（扫描件）.pdf"
 _MARGIN = 72.0
 _BODY = Style("serif", 11.5)
-_TABLE = TableStyle(Style("serif", 9.5), Style("serif-bold", 9.5), head_fill=(1, 1, 1), rule=(0.2, 0.2, 0.2), grid=True, leading=1.5)
+_TABLE = TableStyle(
+    Style("serif", 9.5), Style("serif-bold", 9.5), head_fill=(1, 1, 1), rule=(0.2, 0.2, 0.2), grid=True, leading=1.5
+)
 _RED = rgb("#d2232a")
 _INK = rgb("#20408c")
 _DPI = 150
@@ -32,7 +34,9 @@ def build() -> Sample:
     stamps = _signatures(flow)
     for number, sheet in enumerate(flow.sheets, 1):
         block = sheet.block(BlockKind.FOOTER)
-        sheet.text(A4[0] / 2, A4[1] - 40, f"第 {number} 页　共 {len(flow.sheets)} 页", Style("serif", 9), block, align=0.5)
+        sheet.text(
+            A4[0] / 2, A4[1] - 40, f"第 {number} 页　共 {len(flow.sheets)} 页", Style("serif", 9), block, align=0.5
+        )
     rng = np.random.default_rng(20260417)
     pictures, placements = [], []
     for number, sheet in enumerate(flow.sheets):
@@ -70,7 +74,10 @@ def _signatures(flow: Flow) -> Sheet:
     flow.need(210)
     sheet, top = flow.sheet, flow.y
     stamps = Sheet(*A4)
-    parties = [(flow.frame.x0, "甲方（盖章）：", COMPANY, "陆听澜", "2026年4月17日"), (flow.frame.x0 + 236, "乙方（盖章）：", SELLER, "闻人澈", "2026年4月18日")]
+    parties = [
+        (flow.frame.x0, "甲方（盖章）：", COMPANY, "陆听澜", "2026年4月17日"),
+        (flow.frame.x0 + 236, "乙方（盖章）：", SELLER, "闻人澈", "2026年4月18日"),
+    ]
     for x, role, name, signer, date in parties:
         block = sheet.block(BlockKind.TEXT)
         for number, line in enumerate([role, name, "授权代表（签字）：", f"日期：{date}"]):

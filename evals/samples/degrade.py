@@ -62,7 +62,9 @@ def scan(page: RGB, rng: np.random.Generator, skew: float) -> tuple[RGB, Placeme
     return np.clip(picture, 0, 255).astype(np.uint8), _placement(full, (width, height), (width, height))
 
 
-def photo(page: RGB, rng: np.random.Generator, size: tuple[int, int], corners: Sequence[tuple[float, float]]) -> tuple[RGB, Placement]:
+def photo(
+    page: RGB, rng: np.random.Generator, size: tuple[int, int], corners: Sequence[tuple[float, float]]
+) -> tuple[RGB, Placement]:
     """A phone picture of the page pinned to a board.
 
     Args:
@@ -81,7 +83,10 @@ def photo(page: RGB, rng: np.random.Generator, size: tuple[int, int], corners: S
     paper = cv2.warpPerspective(page, matrix, size, flags=cv2.INTER_AREA).astype(np.float32)
     mask = cv2.GaussianBlur(shadow, (0, 0), 0.8)[..., None]
     picture = picture * (1 - mask) + paper * np.array([0.97, 0.965, 0.94], np.float32) * mask
-    for x, y in ((corners[0][0] + corners[1][0]) / 2, corners[0][1] + 70), ((corners[2][0] + corners[3][0]) / 2, corners[2][1] - 90):
+    for x, y in (
+        ((corners[0][0] + corners[1][0]) / 2, corners[0][1] + 70),
+        ((corners[2][0] + corners[3][0]) / 2, corners[2][1] - 90),
+    ):
         _pin(picture, (round(x), round(y)))
     picture = cv2.GaussianBlur(picture * _light(size), (0, 0), 0.8)
     picture += rng.normal(0, 3.0, (size[1], size[0], 3)).astype(np.float32)

@@ -173,7 +173,16 @@ class Flow:
         shift = self.frame.x0 + left
         self.sheet.glyphs([g._replace(x=g.x + shift) for g in line.glyphs], base, block, before)
 
-    def items(self, texts: Sequence[str], style: Style, *, markers: Sequence[str] | None = None, hang: float = 1.3, leading: float = 1.7, after: float = 0.0) -> None:
+    def items(
+        self,
+        texts: Sequence[str],
+        style: Style,
+        *,
+        markers: Sequence[str] | None = None,
+        hang: float = 1.3,
+        leading: float = 1.7,
+        after: float = 0.0,
+    ) -> None:
         """Set a list: one block a column."""
         block: DrawnBlock | None = None
         for number, text in enumerate(texts):
@@ -216,7 +225,9 @@ class _TableSetter:
                 self._close()
                 self.flow.next_frame()
                 if self.table.continued:
-                    self.flow.para(self.table.continued, self.look.head, kind=BlockKind.CAPTION, align="center", after=3)
+                    self.flow.para(
+                        self.table.continued, self.look.head, kind=BlockKind.CAPTION, align="center", after=3
+                    )
                 self._head()
             self._row(row, lines, self.look.stripe if number % 2 else None)
         self._close()

@@ -73,7 +73,13 @@ def _cover(sheet: Sheet) -> None:
     sheet.text(64, 452, "Employee Handbook", Style("sans", 17, rgb("#b9c8dc"), 0.8), title)
     small = Style("sans", 11, rgb("#dfe7f1"))
     block = sheet.block(BlockKind.TEXT)
-    facts = ["文件编号：JC-HR-2026-001", "版　　本：5.2", "施行日期：2026年1月1日", "归口部门：人力资源部", "密　　级：内部公开"]
+    facts = [
+        "文件编号：JC-HR-2026-001",
+        "版　　本：5.2",
+        "施行日期：2026年1月1日",
+        "归口部门：人力资源部",
+        "密　　级：内部公开",
+    ]
     for number, line in enumerate(facts):
         sheet.text(64, height * 0.62 + 56 + number * 22, line, small, block)
 
@@ -104,7 +110,16 @@ def _entry(flow: Flow, block: DrawnBlock, text: str, page: int, style: Style, in
 
 def _heading(flow: Flow, found: Contents, level: int, title: str, keep: float = 44) -> None:
     style = _CHAPTER if level == 1 else _CLAUSE
-    flow.para(title, style, kind=BlockKind.TITLE, align="left", leading=1.5, before=0 if level == 1 else 7, after=6 if level == 1 else 2, keep=keep)
+    flow.para(
+        title,
+        style,
+        kind=BlockKind.TITLE,
+        align="left",
+        leading=1.5,
+        before=0 if level == 1 else 7,
+        after=6 if level == 1 else 2,
+        keep=keep,
+    )
     found.append((level, title, flow.page - 1))
     if level == 1:
         flow.sheet.rect(flow.frame.x0, flow.y - 3, flow.frame.x0 + 42, flow.y - 0.5, fill=SAND)
@@ -147,7 +162,13 @@ def _receipt(flow: Flow) -> None:
     block = sheet.block(BlockKind.TEXT)
     sheet.text(frame.x0 + 16, top + 26, "员工签收回执", Style("sans-bold", 11, NAVY), block)
     body = Style("serif", 10)
-    sheet.text(frame.x0 + 16, top + 48, "本人已阅读并理解本手册全部内容，同意遵守。本回执应于入职后 5 个工作日内交人力资源部存档。", body, block)
+    sheet.text(
+        frame.x0 + 16,
+        top + 48,
+        "本人已阅读并理解本手册全部内容，同意遵守。本回执应于入职后 5 个工作日内交人力资源部存档。",
+        body,
+        block,
+    )
     sheet.text(frame.x0 + 16, top + 80, "员工签名：", body, block)
     sheet.line(frame.x0 + 66, top + 83, frame.x0 + 200, top + 83)
     sheet.text(frame.x0 + 240, top + 80, "日　期：", body, block, before="　")

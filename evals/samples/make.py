@@ -41,7 +41,14 @@ def queries(samples: Sequence[Sample]) -> Iterator[Record]:
             "evidence": evidence,
         }
     for number, question in enumerate(UNANSWERABLE, 1):
-        yield {"id": f"u{number:02d}", "question": question, "answers": [], "relevant": [], "answerable": False, "tags": []}
+        yield {
+            "id": f"u{number:02d}",
+            "question": question,
+            "answers": [],
+            "relevant": [],
+            "answerable": False,
+            "tags": [],
+        }
 
 
 def write(folder: Path) -> None:

@@ -62,7 +62,9 @@ def _embed(document: pymupdf.Document, sheets: Sequence[Sheet]) -> dict[FaceName
     return fonts
 
 
-def _paint(document: pymupdf.Document, page: pymupdf.Page, sheet: Sheet, fonts: Mapping[FaceName, _Font], rotate: int) -> None:
+def _paint(
+    document: pymupdf.Document, page: pymupdf.Page, sheet: Sheet, fonts: Mapping[FaceName, _Font], rotate: int
+) -> None:
     turn = "" if rotate == 0 else f"0 1 -1 0 {_n(sheet.height)} 0 cm\n"
     body = "\n".join(
         _text(op, sheet.height, fonts) if isinstance(op, TextOp) else _path(op, sheet.height) for op in sheet.ops

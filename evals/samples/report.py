@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from evals.samples import charts
-from evals.samples.common import A4, COMPANY, CORAL, MIST, NAVY, SAND, SHORT, SLATE, TEAL, WHITE, Sample, folio, running_head
+from evals.samples import report_text as words
+from evals.samples.common import (
+    A4,
+    COMPANY,
+    CORAL,
+    MIST,
+    NAVY,
+    SAND,
+    SLATE,
+    TEAL,
+    WHITE,
+    Sample,
+    folio,
+    running_head,
+)
 from evals.samples.flow import Flow, Frame, TableStyle
 from evals.samples.pdf import write_pdf
-from evals.samples.report_text import (
-    CONTENTS, DELIVERY, GUIDANCE, INDICATORS, LETTER, OVERVIEW, PRODUCTION, PROJECTS, QUARTERS, RESEARCH, RISKS, SEGMENT_TEXT, SEGMENTS, SHAREHOLDERS, STAFF, SUSTAINABILITY, YEARS,
-)  # fmt: skip
 from evals.samples.sheet import DrawnBlock, Sheet, Style, rgb
 from tuwen.types import BlockKind
 
@@ -19,7 +30,13 @@ _H1 = Style("sans-bold", 18, TEAL)
 _H2 = Style("sans-bold", 12, NAVY)
 _CAPTION = Style("sans", 9, SLATE)
 _LABEL = Style("sans", 8.2, rgb("#3a4653"))
-_TABLE = TableStyle(Style("sans", 8.8), Style("sans-bold", 8.8, NAVY), head_fill=rgb("#dff0f1"), stripe=rgb("#f6fafa"), rule=rgb("#8fb5b9"))
+_TABLE = TableStyle(
+    Style("sans", 8.8),
+    Style("sans-bold", 8.8, NAVY),
+    head_fill=rgb("#dff0f1"),
+    stripe=rgb("#f6fafa"),
+    rule=rgb("#8fb5b9"),
+)
 
 
 def build() -> Sample:
@@ -54,7 +71,14 @@ def _cover(sheet: Sheet) -> None:
     block = sheet.block(BlockKind.TEXT)
     sheet.text(62, 580, COMPANY, Style("sans-bold", 17, NAVY), block)
     small = Style("sans", 11, SLATE)
-    for number, line in enumerate(["股票简称：霁川传感　　证券代码：000000（示例）", "董事长：沈知远　　总经理：陆听澜　　财务负责人：顾言舟", "本报告经第四届董事会第十二次会议于2026年3月27日审议通过", "注册地址：临澜市高新区知行路18号"]):
+    for number, line in enumerate(
+        [
+            "股票简称：霁川传感　　证券代码：000000（示例）",
+            "董事长：沈知远　　总经理：陆听澜　　财务负责人：顾言舟",
+            "本报告经第四届董事会第十二次会议于2026年3月27日审议通过",
+            "注册地址：临澜市高新区知行路18号",
+        ]
+    ):
         sheet.text(62, 612 + 24 * number, line, small, block)
 
 
@@ -81,7 +105,7 @@ def _caption(flow: Flow, text: str, keep: float = 0.0, after: float = 10) -> Non
 def _contents(flow: Flow) -> None:
     _title(flow, "目录")
     block = flow.sheet.block(BlockKind.LIST)
-    for title, page in CONTENTS:
+    for title, page in words.CONTENTS:
         base = flow.y + 14
         flow.sheet.text(flow.frame.x0, base, title, Style("sans", 12), block)
         flow.sheet.text(flow.frame.x1, base, str(page), Style("sans-bold", 12, TEAL), block, align=1, before=" ")
@@ -92,21 +116,30 @@ def _contents(flow: Flow) -> None:
     flow.sheet.rect(flow.frame.x0, top, flow.frame.x1, top + 96, fill=MIST, radius=5)
     note = flow.sheet.block(BlockKind.TEXT)
     flow.sheet.text(flow.frame.x0 + 16, top + 26, "重要提示", Style("sans-bold", 11, NAVY), note)
-    lines = ["本报告所载公司、人物、数据均为虚构，仅用于演示文档理解系统。", "除特别说明外，金额单位均为人民币万元；部分合计数与各项相加之和", "如有尾差，系四舍五入所致。"]
+    lines = [
+        "本报告所载公司、人物、数据均为虚构，仅用于演示文档理解系统。",
+        "除特别说明外，金额单位均为人民币万元；部分合计数与各项相加之和",
+        "如有尾差，系四舍五入所致。",
+    ]
     for number, line in enumerate(lines):
         flow.sheet.text(flow.frame.x0 + 16, top + 48 + 17 * number, line, Style("serif", 10), note)
 
 
 def _letter(flow: Flow) -> None:
     _title(flow, "一、致股东")
-    _text(flow, *LETTER)
+    _text(flow, *words.LETTER)
     flow.para("董事长　沈知远", Style("serif-bold", 11), align="right", before=10)
     flow.para("2026年3月27日", _BODY, align="right", after=30)
     flow.figure(96, _highlights, keep=0)
 
 
 def _highlights(sheet: Sheet, x0: float, y0: float, x1: float, y1: float, block: DrawnBlock) -> None:
-    tiles = [("158,640", "营业收入（万元）", TEAL), ("18,930", "净利润（万元）", NAVY), ("13.5%", "研发投入占比", SAND), ("1,486", "员工人数（人）", CORAL)]
+    tiles = [
+        ("158,640", "营业收入（万元）", TEAL),
+        ("18,930", "净利润（万元）", NAVY),
+        ("13.5%", "研发投入占比", SAND),
+        ("1,486", "员工人数（人）", CORAL),
+    ]
     width = (x1 - x0 - 3 * 12) / 4
     for number, (value, name, color) in enumerate(tiles):
         left = x0 + number * (width + 12)
@@ -118,90 +151,115 @@ def _highlights(sheet: Sheet, x0: float, y0: float, x1: float, y1: float, block:
 
 def _figures(flow: Flow) -> None:
     _title(flow, "二、主要财务数据")
-    _text(flow, OVERVIEW)
+    _text(flow, words.OVERVIEW)
     _caption(flow, "表 1　近三年主要会计数据和财务指标（单位：万元）", keep=80, after=3)
-    flow.table(INDICATORS, _TABLE, after=8)
+    flow.table(words.INDICATORS, _TABLE, after=8)
     flow.figure(190, _revenue_chart)
     _caption(flow, "图 1　2021—2025年营业收入与净利润（单位：万元）")
     _caption(flow, "表 2　2025年分季度数据（单位：万元）", keep=80, after=3)
-    flow.table(QUARTERS, _TABLE, after=8)
+    flow.table(words.QUARTERS, _TABLE, after=8)
 
 
 def _revenue_chart(sheet: Sheet, x0: float, y0: float, x1: float, y1: float, block: DrawnBlock) -> None:
     plot = charts.Plot(sheet, (x0, y0, x1, y1), charts.Axis(0, 180000, 30000, "万元"), _LABEL, block)
-    series = [charts.Series("营业收入", [y.revenue for y in YEARS], TEAL), charts.Series("净利润", [y.profit for y in YEARS], SAND)]
-    charts.bars(plot, [y.year for y in YEARS], series)
+    series = [
+        charts.Series("营业收入", [y.revenue for y in words.YEARS], TEAL),
+        charts.Series("净利润", [y.profit for y in words.YEARS], SAND),
+    ]
+    charts.bars(plot, [y.year for y in words.YEARS], series)
 
 
 def _margin_chart(sheet: Sheet, x0: float, y0: float, x1: float, y1: float, block: DrawnBlock) -> None:
     plot = charts.Plot(sheet, (x0, y0, x1, y1), charts.Axis(30, 55, 5, "毛利率（%）"), _LABEL, block)
-    series = [charts.Series("综合毛利率", [y.margin for y in YEARS], NAVY), charts.Series("软件与服务", [46.2, 47.5, 48.1, 50.3, 52.6], CORAL)]
-    charts.lines(plot, [y.year for y in YEARS], series)
+    series = [
+        charts.Series("综合毛利率", [y.margin for y in words.YEARS], NAVY),
+        charts.Series("软件与服务", [46.2, 47.5, 48.1, 50.3, 52.6], CORAL),
+    ]
+    charts.lines(plot, [y.year for y in words.YEARS], series)
 
 
 def _segments(flow: Flow) -> None:
     _title(flow, "三、经营情况讨论与分析")
     _sub(flow, "（一）分业务情况")
-    _text(flow, SEGMENT_TEXT[0])
+    _text(flow, words.SEGMENT_TEXT[0])
     _caption(flow, "表 3　2025年主营业务分业务情况（单位：万元）", keep=80, after=3)
-    flow.table(SEGMENTS, _TABLE, after=6)
-    _text(flow, *SEGMENT_TEXT[1:3])
+    flow.table(words.SEGMENTS, _TABLE, after=6)
+    _text(flow, *words.SEGMENT_TEXT[1:3])
     flow.figure(170, _margin_chart)
     _caption(flow, "图 2　2021—2025年毛利率变化")
     _sub(flow, "（二）分地区情况", keep=190)
-    _text(flow, SEGMENT_TEXT[3])
+    _text(flow, words.SEGMENT_TEXT[3])
     flow.figure(150, _region_chart)
     _caption(flow, "图 3　2025年营业收入地区构成")
     _sub(flow, "（三）产销与交付", keep=190)
-    _text(flow, *DELIVERY)
+    _text(flow, *words.DELIVERY)
     _caption(flow, "表 4　2025年主要产品产销情况（单位：万只、万台）", keep=80, after=3)
-    flow.table(PRODUCTION, _TABLE, after=6)
+    flow.table(words.PRODUCTION, _TABLE, after=6)
 
 
 def _region_chart(sheet: Sheet, x0: float, y0: float, x1: float, y1: float, block: DrawnBlock) -> None:
-    parts = [charts.Series(n, [v], c) for n, v, c in (("华东", 61_870, TEAL), ("华南", 38_074, NAVY), ("华北", 26_969, SAND), ("西部", 17_450, CORAL), ("海外", 14_277, SLATE))]
+    parts = [
+        charts.Series(n, [v], c)
+        for n, v, c in (
+            ("华东", 61_870, TEAL),
+            ("华南", 38_074, NAVY),
+            ("华北", 26_969, SAND),
+            ("西部", 17_450, CORAL),
+            ("海外", 14_277, SLATE),
+        )
+    ]
     charts.donut(sheet, (x0 + (x1 - x0) * 0.36, (y0 + y1) / 2), (y1 - y0) * 0.46, parts, _LABEL._replace(size=9), block)
 
 
 def _research(flow: Flow) -> None:
     _title(flow, "四、研发与创新")
-    _text(flow, *RESEARCH)
+    _text(flow, *words.RESEARCH)
     _sub(flow, "（一）人员与专利", keep=120)
-    _text(flow, STAFF)
+    _text(flow, words.STAFF)
     flow.figure(170, _patent_chart)
     _caption(flow, "图 4　各年新增授权专利数量（单位：件）")
     _sub(flow, "（二）在研项目", keep=150)
     _text(flow, "报告期内主要在研项目共 26 项，列于表 5，其中量产或小批量阶段 7 项，已结题 3 项。")
     _caption(flow, "表 5　2025年主要在研项目", keep=80, after=3)
-    flow.table(PROJECTS, _TABLE, after=10)
+    flow.table(words.PROJECTS, _TABLE, after=10)
 
 
 def _patent_chart(sheet: Sheet, x0: float, y0: float, x1: float, y1: float, block: DrawnBlock) -> None:
     plot = charts.Plot(sheet, (x0, y0, x1, y1), charts.Axis(0, 80, 20, "件"), _LABEL, block)
-    charts.bars(plot, [y.year for y in YEARS], [charts.Series("发明专利", [18, 23, 31, 42, 57], NAVY), charts.Series("实用新型", [26, 29, 27, 33, 38], rgb("#8fb5b9"))])
+    charts.bars(
+        plot,
+        [y.year for y in words.YEARS],
+        [
+            charts.Series("发明专利", [18, 23, 31, 42, 57], NAVY),
+            charts.Series("实用新型", [26, 29, 27, 33, 38], rgb("#8fb5b9")),
+        ],
+    )
 
 
 def _governance(flow: Flow) -> None:
     _title(flow, "五、股东与治理")
-    _text(flow, "截至2025年12月31日，公司股份总数为 42,000 万股，普通股股东总数为 18,326 户。前十名股东持股情况见表 6。公司不存在控股股东及其关联方非经营性占用资金的情形。")
+    _text(
+        flow,
+        "截至2025年12月31日，公司股份总数为 42,000 万股，普通股股东总数为 18,326 户。前十名股东持股情况见表 6。公司不存在控股股东及其关联方非经营性占用资金的情形。",
+    )
     _caption(flow, "表 6　前十名股东持股情况", keep=80, after=3)
-    flow.table(SHAREHOLDERS, _TABLE, after=10)
+    flow.table(words.SHAREHOLDERS, _TABLE, after=10)
     _sub(flow, "风险因素")
-    for title, text in RISKS:
+    for title, text in words.RISKS:
         flow.para(f"**{title}**　{text}", _BODY, indent=2, after=4)
 
 
 def _outlook(flow: Flow) -> None:
     _title(flow, "六、可持续发展与展望")
     _sub(flow, "（一）环境与社会")
-    _text(flow, *SUSTAINABILITY)
+    _text(flow, *words.SUSTAINABILITY)
     flow.figure(160, _energy_chart)
     _caption(flow, "图 5　单位产值综合能耗（单位：千克标准煤／万元）")
     _sub(flow, "（二）2026年经营计划")
-    _text(flow, GUIDANCE[0])
-    flow.items(GUIDANCE[1:], _BODY, markers=[f"{n}." for n in range(1, len(GUIDANCE))], hang=1.6, after=6)
+    _text(flow, words.GUIDANCE[0])
+    flow.items(words.GUIDANCE[1:], _BODY, markers=[f"{n}." for n in range(1, len(words.GUIDANCE))], hang=1.6, after=6)
 
 
 def _energy_chart(sheet: Sheet, x0: float, y0: float, x1: float, y1: float, block: DrawnBlock) -> None:
     plot = charts.Plot(sheet, (x0, y0, x1, y1), charts.Axis(0, 40, 10, "千克标准煤／万元"), _LABEL, block)
-    charts.lines(plot, [y.year for y in YEARS], [charts.Series("综合能耗", [34.8, 32.1, 29.7, 26.4, 23.5], TEAL)])
+    charts.lines(plot, [y.year for y in words.YEARS], [charts.Series("综合能耗", [34.8, 32.1, 29.7, 26.4, 23.5], TEAL)])

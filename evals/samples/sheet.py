@@ -166,7 +166,9 @@ class Sheet:
         straight = next(Piece((glyph,), y).boxes())
         corners = [(x, yy) for x in (straight.x0, straight.x1) for yy in (straight.y0, straight.y1)]
         turned = [_turn(c, angle, pivot) for c in corners]
-        box = Box(min(c[0] for c in turned), min(c[1] for c in turned), max(c[0] for c in turned), max(c[1] for c in turned))
+        box = Box(
+            min(c[0] for c in turned), min(c[1] for c in turned), max(c[0] for c in turned), max(c[1] for c in turned)
+        )
         if block.items and before:
             block.items.append(before)
         block.items.append(Piece((glyph,), y, (box,)))
@@ -185,11 +187,31 @@ class Sheet:
         """Draw a path."""
         self.ops.append(PathOp(tuple(points), closed, curved, fill, stroke, width, dash))
 
-    def line(self, x0: float, y0: float, x1: float, y1: float, color: Color = BLACK, width: float = 0.6, dash: tuple[float, ...] = ()) -> None:
+    def line(
+        self,
+        x0: float,
+        y0: float,
+        x1: float,
+        y1: float,
+        color: Color = BLACK,
+        width: float = 0.6,
+        dash: tuple[float, ...] = (),
+    ) -> None:
         """Draw a straight line."""
         self.path([(x0, y0), (x1, y1)], stroke=color, width=width, dash=dash)
 
-    def rect(self, x0: float, y0: float, x1: float, y1: float, *, fill: Color | None = None, stroke: Color | None = None, width: float = 0.6, radius: float = 0.0) -> None:
+    def rect(
+        self,
+        x0: float,
+        y0: float,
+        x1: float,
+        y1: float,
+        *,
+        fill: Color | None = None,
+        stroke: Color | None = None,
+        width: float = 0.6,
+        radius: float = 0.0,
+    ) -> None:
         """Draw a rectangle, with round corners where ``radius`` is given."""
         if not radius:
             self.path([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], closed=True, fill=fill, stroke=stroke, width=width)
@@ -201,9 +223,25 @@ class Sheet:
             (x1 - r, y1), (x0 + r, y1), (x0 + r, y1), (x0 + k, y1), (x0, y1 - k), (x0, y1 - r),
             (x0, y1 - r), (x0, y0 + r), (x0, y0 + r), (x0, y0 + k), (x0 + k, y0), (x0 + r, y0),
         ]  # fmt: skip
-        self.path([points[0], (points[0]), points[1], points[1], *points[4:]], closed=True, curved=True, fill=fill, stroke=stroke, width=width)
+        self.path(
+            [points[0], (points[0]), points[1], points[1], *points[4:]],
+            closed=True,
+            curved=True,
+            fill=fill,
+            stroke=stroke,
+            width=width,
+        )
 
-    def circle(self, x: float, y: float, radius: float, *, fill: Color | None = None, stroke: Color | None = None, width: float = 0.6) -> None:
+    def circle(
+        self,
+        x: float,
+        y: float,
+        radius: float,
+        *,
+        fill: Color | None = None,
+        stroke: Color | None = None,
+        width: float = 0.6,
+    ) -> None:
         """Draw a circle."""
         self.path(arc(x, y, radius, 0, 360), closed=True, curved=True, fill=fill, stroke=stroke, width=width)
 

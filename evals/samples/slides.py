@@ -43,13 +43,17 @@ def _title(sheet: Sheet, text: str) -> None:
     sheet.text(_LEFT, 92, text, Style("sans-bold", 38, NAVY), sheet.block(BlockKind.TITLE))
 
 
-def _bullets(sheet: Sheet, x: float, y: float, width: float, texts: list[str], style: Style = _BODY, step: float = 20) -> float:
+def _bullets(
+    sheet: Sheet, x: float, y: float, width: float, texts: list[str], style: Style = _BODY, step: float = 20
+) -> float:
     block = sheet.block(BlockKind.LIST)
     for text in texts:
         sheet.circle(x + 6, y - style.size * 0.34, 5, fill=SAND)
         before = "\n"
         for line in break_lines(parse(text, style), width - 26, align="left"):
-            sheet.glyphs([g._replace(x=g.x + x + 26) for g in line.glyphs], y, block, before if before == "\n" else line.before)
+            sheet.glyphs(
+                [g._replace(x=g.x + x + 26) for g in line.glyphs], y, block, before if before == "\n" else line.before
+            )
             before, y = "", y + style.size * 1.5
         y += step
     return y
@@ -70,7 +74,11 @@ def _cover(sheet: Sheet) -> None:
 
 def _problem(sheet: Sheet) -> None:
     _title(sheet, "现场数据的三个老问题")
-    cards = [("73%", "的测点数据从未被查看", "数据传得上来，却没有人看", CORAL), ("4.6 小时", "平均故障发现时间", "云端分析排队，告警总是迟到", SAND), ("18 种", "一个厂区里的通信协议", "接一台新设备，改一次程序", TEAL)]
+    cards = [
+        ("73%", "的测点数据从未被查看", "数据传得上来，却没有人看", CORAL),
+        ("4.6 小时", "平均故障发现时间", "云端分析排队，告警总是迟到", SAND),
+        ("18 种", "一个厂区里的通信协议", "接一台新设备，改一次程序", TEAL),
+    ]
     for number, (value, name, note, color) in enumerate(cards):
         x = _LEFT + number * 284
         sheet.rect(x, 150, x + 260, 430, fill=MIST, radius=10)
@@ -85,7 +93,19 @@ def _problem(sheet: Sheet) -> None:
 
 def _device(sheet: Sheet) -> None:
     _title(sheet, "H3 是什么")
-    _bullets(sheet, _LEFT, 166, 470, ["四核处理器，算力 6 TOPS，整机功耗 9 瓦", "支持 Modbus、OPC UA、MQTT 等 18 种协议，免编程接入", "断网可缓存 30 天数据，恢复后自动补传", "工作温度 −40℃ 至 75℃，防护等级 IP65", "内置加密芯片，固件签名启动"])
+    _bullets(
+        sheet,
+        _LEFT,
+        166,
+        470,
+        [
+            "四核处理器，算力 6 TOPS，整机功耗 9 瓦",
+            "支持 Modbus、OPC UA、MQTT 等 18 种协议，免编程接入",
+            "断网可缓存 30 天数据，恢复后自动补传",
+            "工作温度 −40℃ 至 75℃，防护等级 IP65",
+            "内置加密芯片，固件签名启动",
+        ],
+    )
     block = sheet.block(BlockKind.FIGURE)
     sheet.rect(600, 160, 890, 400, fill=rgb("#2b3a4a"), radius=14)
     sheet.rect(616, 176, 874, 300, fill=rgb("#3b4d60"), radius=8)
@@ -101,8 +121,12 @@ def _device(sheet: Sheet) -> None:
 def _architecture(sheet: Sheet) -> None:
     _title(sheet, "系统架构：三层，一根线")
     block = sheet.block(BlockKind.FIGURE)
-    layers = [("现场层", ["压力传感器", "温度变送器", "振动传感器", "第三方仪表"], TEAL), ("边缘层", ["协议解析", "本地分析", "H3 网关", "断网缓存"], NAVY), ("平台层", ["川流平台", "告警中心", "报表", "开放接口"], SAND)]
-    for number, (name, parts, color) in enumerate(layers):
+    layers = [
+        ("现场层", ["压力传感器", "温度变送器", "振动传感器", "第三方仪表"], TEAL),
+        ("边缘层", ["协议解析", "本地分析", "H3 网关", "断网缓存"], NAVY),
+        ("平台层", ["川流平台", "告警中心", "报表", "开放接口"], SAND),
+    ]
+    for number in range(len(layers)):
         y = 402 - number * 114
         sheet.rect(_LEFT, y - 42, _WIDTH - _LEFT, y + 42, fill=MIST, radius=8)
     for number, (name, parts, color) in reversed(list(enumerate(layers))):
@@ -136,7 +160,12 @@ def _speed(sheet: Sheet) -> None:
 
 def _cases(sheet: Sheet) -> None:
     _title(sheet, "先行客户")
-    rows = [("客户", "场景", "规模", "效果"), ("青屿水务", "管网漏损监测", "1,240 个测点", "漏损率由 14% 降到 9%"), ("远岫化工", "反应釜温压监测", "36 台 H3", "非计划停车减少 5 次"), ("禾岸冷链", "仓储温湿度", "8 座冷库", "年省电费 210 万元")]
+    rows = [
+        ("客户", "场景", "规模", "效果"),
+        ("青屿水务", "管网漏损监测", "1,240 个测点", "漏损率由 14% 降到 9%"),
+        ("远岫化工", "反应釜温压监测", "36 台 H3", "非计划停车减少 5 次"),
+        ("禾岸冷链", "仓储温湿度", "8 座冷库", "年省电费 210 万元"),
+    ]
     block = sheet.block(BlockKind.TABLE)
     xs = [_LEFT, 240, 470, 660]
     for number, row in enumerate(rows):
@@ -150,12 +179,22 @@ def _cases(sheet: Sheet) -> None:
             sheet.text(xs[k], y, cell, style, block, before="\n" if k == 0 else " ")
         block.rows.append(list(row))
     quote = sheet.block(BlockKind.TEXT)
-    sheet.text(_LEFT, 462, "“装上 H3 的第三天，它就抓到了一台泵的轴承裂纹。”——远岫化工设备部 唐知夏", Style("sans", 19, SLATE), quote)
+    sheet.text(
+        _LEFT,
+        462,
+        "“装上 H3 的第三天，它就抓到了一台泵的轴承裂纹。”——远岫化工设备部 唐知夏",
+        Style("sans", 19, SLATE),
+        quote,
+    )
 
 
 def _price(sheet: Sheet) -> None:
     _title(sheet, "版本与价格")
-    plans = [("标准版", "3,680 元", ["8 路接入", "本地缓存 30 天", "质保 2 年"], TEAL), ("专业版", "5,980 元", ["32 路接入", "本地分析模型", "质保 3 年"], NAVY), ("防爆版", "8,900 元", ["32 路接入", "Ex ib IIC T4", "质保 3 年"], CORAL)]
+    plans = [
+        ("标准版", "3,680 元", ["8 路接入", "本地缓存 30 天", "质保 2 年"], TEAL),
+        ("专业版", "5,980 元", ["32 路接入", "本地分析模型", "质保 3 年"], NAVY),
+        ("防爆版", "8,900 元", ["32 路接入", "Ex ib IIC T4", "质保 3 年"], CORAL),
+    ]
     for number, (name, price, points, color) in enumerate(plans):
         x = _LEFT + number * 284
         sheet.rect(x, 136, x + 260, 430, fill=WHITE, stroke=color, width=2, radius=10)
@@ -166,7 +205,13 @@ def _price(sheet: Sheet) -> None:
         for k, point in enumerate(points):
             sheet.text(x + 130, 312 + k * 38, point, Style("sans", 20, NAVY), block, align=0.5)
     note = sheet.block(BlockKind.TEXT)
-    sheet.text(_LEFT, 474, "以上为单台含税价；2026年6月30日前下单享九折，满 50 台另赠川流平台一年使用权。", Style("sans", 17, SLATE), note)
+    sheet.text(
+        _LEFT,
+        474,
+        "以上为单台含税价；2026年6月30日前下单享九折，满 50 台另赠川流平台一年使用权。",
+        Style("sans", 17, SLATE),
+        note,
+    )
 
 
 def _close(sheet: Sheet) -> None:
@@ -174,6 +219,19 @@ def _close(sheet: Sheet) -> None:
     title = sheet.block(BlockKind.TITLE)
     sheet.text(_LEFT, 150, "上市安排", Style("sans-bold", 44, WHITE), title)
     white = Style("sans", 24, WHITE)
-    _bullets(sheet, _LEFT, 226, 800, ["4月16日起接受预订，5月20日首批发货", "首批供货 6,000 台，每家客户限购 300 台", "6月起在临澜、青屿、槟屿三地举办培训，每场 40 人", "预订与咨询：市场部 江予安，内线 6205"], white, 18)
+    _bullets(
+        sheet,
+        _LEFT,
+        226,
+        800,
+        [
+            "4月16日起接受预订，5月20日首批发货",
+            "首批供货 6,000 台，每家客户限购 300 台",
+            "6月起在临澜、青屿、槟屿三地举办培训，每场 40 人",
+            "预订与咨询：市场部 江予安，内线 6205",
+        ],
+        white,
+        18,
+    )
     end: DrawnBlock = sheet.block(BlockKind.TEXT)
     sheet.text(_WIDTH - _LEFT, 470, "谢谢", Style("sans-bold", 36, SAND), end, align=1)

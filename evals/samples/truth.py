@@ -103,7 +103,14 @@ def locate(sample: Sample, quote: str) -> list[Record]:
     for number, sheet in enumerate(sample.sheets, 1):
         boxes = Located(sheet, sheet.blocks).find(quote)
         if boxes is not None:
-            found.append({"file": sample.file, "page": number, "quote": quote, "boxes": [placed(sample, number, b) for b in boxes]})
+            found.append(
+                {
+                    "file": sample.file,
+                    "page": number,
+                    "quote": quote,
+                    "boxes": [placed(sample, number, b) for b in boxes],
+                }
+            )
     if not found:
         raise ValueError(f"{sample.file}: nowhere: {quote}")
     return found

@@ -133,7 +133,9 @@ def _fit(chars: Sequence[Char], width: float) -> int:
 
 
 def _spread(glyphs: list[Glyph], extra: float) -> list[Glyph]:
-    gaps = [n for n in range(1, len(glyphs)) if _may_break(glyphs[n - 1].char, glyphs[n].char) or is_cjk(glyphs[n].char)]
+    gaps = [
+        n for n in range(1, len(glyphs)) if _may_break(glyphs[n - 1].char, glyphs[n].char) or is_cjk(glyphs[n].char)
+    ]
     if not gaps or extra <= 0:
         return glyphs
     share, shift, spread = extra / len(gaps), 0.0, []
