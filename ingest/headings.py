@@ -43,6 +43,17 @@ _DATE_OR_UNIT = re.compile(
     r"\d+\s*(?:[年月日号時时分秒点點元万亿億个個人名项項页頁次倍家台台度岁歲米%％]|[a-z]{1,3}\b)", re.IGNORECASE
 )
 
+_UNNUMBERED = re.compile(
+    r"(?:目\s*[录錄次]|前\s*言|序\s*言?|引\s*言|[摘提]\s*要|参考文献|參考文獻|致\s*[谢謝]|[后後]\s*[记記]|索\s*引|结\s*[论語语]|結\s*論"
+    r"|abstract|preface|(?:table of )?contents|references|bibliography|acknowledge?ments?|index)",
+    re.IGNORECASE,
+)
+"""Headings of the first level that carry no number."""
+_QUANTITY = re.compile(
+    r"[\d.,，%+\-−–~～/\s]*(?:[%℃°]|[万亿萬億]?(?:元|只|台|件|个|個|种|種|项|項|人|名|家|次|倍|度|米|公里|千克|吨|路|套|颗|张)|小时|分钟|秒|天|年|月|日)?"
+)
+"""A figure with its unit, as slides and reports print large."""
+
 _CAPTION = re.compile(
     r"(?:附?[图圖表]|照片|清单|清單|代码|代碼|示例|(?:figure|fig\.|table|listing|exhibit)\s)"
     rf"\s*(?:[A-Z]?\d+(?:\s*[-–—.．]\s*\d+)*|[{_CN}]+|[{_ROMAN}]+)\s*(?P<rest>.*)",
@@ -72,8 +83,15 @@ def heading_level(text: str, size: float, body: float) -> int:
     """Level 1..6 of a heading: by its number where it has one, else by its size against the body's, in points."""
     if found := numbering(text):
         return found.level
+    if _UNNUMBERED.fullmatch(text.strip()):
+        return 1
     ratio = size / body if body else 1.0
     return next((level for level, least in ((1, 1.7), (2, 1.35), (3, 1.12)) if ratio >= least), 4)
+
+
+def is_quantity(text: str) -> bool:
+    """Whether ``text`` is nothing but a figure and its unit ("4.6 小时")."""
+    return bool(_QUANTITY.fullmatch(text.strip()))
 
 
 def is_caption(text: str) -> bool:

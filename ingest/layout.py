@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ingest.base import OpenPage, TextLine
+from ingest.figures import paint, with_figures
 from ingest.headings import heading_level
 from ingest.order import reading_order
 from ingest.prose import Page, Row, joined, paragraphs, rows_of
 from ingest.refine import refined
-from ingest.regions import Region, find_regions
+from ingest.regions import Region, find_regions, is_digital
 from ingest.rules import RuleFinder
 from ingest.tables import read_table
 from tuwen.types import Block, BlockKind, Box, Source, Word, WordSpan
@@ -40,8 +41,9 @@ def arrange(page: OpenPage, lines: Sequence[TextLine]) -> tuple[tuple[Word, ...]
     size = Page(page.width, page.height)
     body = _body_size(lines)
     regions = [part for region in find_regions(page, lines) for part in refined(region, lines, size, body)]
+    regions = with_figures(regions, lines, size, paint(page) if is_digital(lines) else ())
     regions = _with_whole_lists(_ordered(regions, lines, size))
-    rules = RuleFinder(page)
+    rules = RuleFinder(page, digital=is_digital(lines))
     words: list[Word] = []
     blocks: list[Block] = []
     for region in regions:

@@ -22,7 +22,7 @@ def reading_order(boxes: Sequence[Box], rows: Sequence[int] | None = None) -> li
         boxes: regions without headers and footers.
         rows: number of printed lines in each region, which tells paragraphs from form labels; 3 each when None.
     """
-    return _order(list(range(len(boxes))), boxes, rows or [3] * len(boxes))
+    return _order(list(range(len(boxes))), boxes, [max(1, n) for n in rows] if rows else [3] * len(boxes))
 
 
 def _order(items: list[int], boxes: Sequence[Box], rows: Sequence[int]) -> list[int]:
@@ -30,7 +30,7 @@ def _order(items: list[int], boxes: Sequence[Box], rows: Sequence[int]) -> list[
         return items
     columns = _columns(items, boxes)
     bands = _bands(items, boxes)
-    if len(columns) > 1 and not _is_form(bands, columns, rows):
+    if len(columns) > 1 and not _is_form(bands, columns, boxes, rows):
         return [i for column in columns for i in _order(column, boxes, rows)]
     if len(bands) > 1:
         groups = _merge_bands(bands, boxes, rows)
@@ -76,11 +76,15 @@ def _beside(left: list[int], right: list[int], boxes: Sequence[Box]) -> bool:
     return shared > 0.4 * min(a.height, b.height)
 
 
-def _is_form(bands: list[list[int]], columns: list[list[int]], rows: Sequence[int]) -> bool:
-    """Labels beside values: every band reaches over several columns and the first column is all short."""
+def _is_form(bands: list[list[int]], columns: list[list[int]], boxes: Sequence[Box], rows: Sequence[int]) -> bool:
+    """Labels beside values: two columns, every band reaches over both, the first is short and all of one size."""
+    if len(columns) != 2:
+        return False
     of_column = {i: n for n, column in enumerate(columns) for i in column}
     crossing = sum(len({of_column[i] for i in band}) > 1 for band in bands)
-    return len(bands) > 1 and crossing == len(bands) and all(rows[i] <= 2 for i in columns[0])
+    heights = [boxes[i].height / rows[i] for i in columns[0]]
+    alike = all(rows[i] <= 2 for i in columns[0]) and max(heights) < 1.5 * min(heights)
+    return len(bands) > 1 and crossing == len(bands) and alike
 
 
 def _merge_bands(bands: list[list[int]], boxes: Sequence[Box], rows: Sequence[int]) -> list[list[int]]:
@@ -89,7 +93,7 @@ def _merge_bands(bands: list[list[int]], boxes: Sequence[Box], rows: Sequence[in
     for band in bands[1:]:
         both = groups[-1] + band
         columns = _columns(both, boxes)
-        if len(columns) > 1 and not _is_form(_bands(both, boxes), columns, rows):
+        if len(columns) > 1 and not _is_form(_bands(both, boxes), columns, boxes, rows):
             groups[-1] = both
         else:
             groups.append(band)

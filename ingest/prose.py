@@ -18,6 +18,15 @@ from tuwen.types import Box, Word, is_cjk
 _HYPHENATED = re.compile(r"(?:^|[^A-Za-z0-9_-])(?:[A-Z]?[a-z]+[-‐]\n[a-z]{2,}|[A-Z]{2,}[-‐]\n[A-Z]{2,})")
 """A word, its hyphen at the end of a row, and the rest of the word; compounds keep theirs."""
 _CODE = re.compile(r"[\\{}$=<>|;#_]|\s--?\w|//|::|^\s*[%\[]")
+_LEADERS = re.compile(r"(?:[.．·…⋯・]\s*){4,}")
+_LABEL = re.compile(
+    r"[^，。；、：:（）()\s][^，。；、：:（）()]{0,9}[：:]|[注註]\s?\d{1,2}(?!\d)|[（(【\[]?\d{1,2}[】\])）.、．](?!\d)"
+)
+"""A row that starts with a label, a note's number or an item's number."""
+_FIRST_LINE = 4.5
+"""In em; no first line is indented further."""
+_LABEL_WIDTH = 12.0
+"""In em; text as narrow as this is labels rather than paragraphs."""
 _WIDE_GAP = 2.0
 """In em; a row with such a gap is one of a table or a list of contents, not of a paragraph."""
 _BROKEN_PATH = re.compile(r"(?:https?:/|www\.|/|\\)\S*[/_.=&?-]$")
@@ -132,10 +141,16 @@ def paragraphs(rows: Sequence[Row]) -> tuple[list[Word], str]:
         return [], ""
     right = max(row.box.x1 for row in rows)
     left = min(row.box.x0 for row in rows)
-    code = _is_code(rows)
+    em = max(rows[0].size, 1.0)
+    indents = 2 * sum(row.box.x0 - left < 0.6 * em for row in rows) > len(rows)
+    starts = _starts(rows)
     words, text = list(rows[0].words), rows[0].text
     for above, below in pairwise(rows):
-        gap = "\n" if code or _ends(above, below, left, right) else _gap(text, below.text)
+        gap = (
+            "\n"
+            if below.lines in starts or _ends(above, below, left, right, indents=indents)
+            else _gap(text, below.text)
+        )
         if gap is None:
             words[-1] = words[-1].model_copy(update={"text": words[-1].text[:-1]})
             text, gap = text[:-1], ""
@@ -155,17 +170,23 @@ def joined(rows: Sequence[Row]) -> tuple[list[Word], str]:
     return words, text
 
 
-def _ends(above: Row, below: Row, left: float, right: float) -> bool:
-    """Whether a new paragraph or line of verse starts: ``above`` had room for the first word of ``below``."""
-    if above.gap > _WIDE_GAP:
+def _ends(above: Row, below: Row, left: float, right: float, *, indents: bool) -> bool:
+    """Whether a new paragraph or line of verse starts: ``above`` had room for the first word of ``below``.
+
+    Or else by a change of size, by an indent (where ``indents`` says that they mean something), or
+    because the rows are aligned to the right, or belong to a table.
+    """
+    if above.gap > _WIDE_GAP or has_leaders(above.text) or not 0.85 < above.size / max(below.size, 0.1) < 1.18:
         return True
     em = max(above.size, 1.0)
     first = below.words[0].text
     needed = 1.6 if is_cjk(first[0]) else max(1.6, 0.6 * len(first) + 0.4)
-    if right - above.box.x1 > needed * em:
+    if right - above.box.x1 > needed * em or above.box.x0 - left > _FIRST_LINE * em:
         return True
-    indented = 1.2 * em < below.box.x0 - left < 4.5 * em
-    return indented and above.box.x0 - left < 0.6 * em and right - left > 15 * em
+    if right - left < _LABEL_WIDTH * em and above.text[-1] in "0123456789%％" and is_cjk(first[0]):
+        return True
+    indented = 1.2 * em < below.box.x0 - left < _FIRST_LINE * em
+    return indents and indented and above.box.x0 - left < 0.6 * em and right - left > 15 * em
 
 
 def _gap(above: str, below: str) -> str | None:
@@ -176,6 +197,19 @@ def _gap(above: str, below: str) -> str | None:
     if a in "-‐" and _HYPHENATED.search(f"{above[-40:]}\n{below[:40]}"):
         return None
     return "" if _BROKEN_PATH.search(above) else " "
+
+
+def has_leaders(text: str) -> bool:
+    """Whether a row of dots leads the eye through ``text``, as on contents pages."""
+    return bool(_LEADERS.search(text))
+
+
+def _starts(rows: Sequence[Row]) -> set[tuple[int, ...]]:
+    """Line numbers of rows known to start a paragraph: all of a program, the labels of a list of labels or notes."""
+    if _is_code(rows):
+        return {row.lines for row in rows}
+    labelled = [row for row in rows if _LABEL.match(row.text)]
+    return {row.lines for row in labelled} if len(labelled) > 1 and labelled[0] is rows[0] else set()
 
 
 def _is_code(rows: Sequence[Row]) -> bool:

@@ -7,12 +7,13 @@ entries and text side by side for is put right here, from numbering, type size a
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from ingest.base import TextLine
-from ingest.headings import is_caption, numbering
-from ingest.prose import Page, Row, rows_of
-from ingest.regions import Region
+from ingest.headings import is_caption, is_quantity, numbering
+from ingest.prose import Page, Row, has_leaders, rows_of
+from ingest.regions import Grid, Region
 from tuwen.types import BlockKind, Box
 
 _MARGIN = 0.14
@@ -20,7 +21,6 @@ _MARGIN = 0.14
 _PAGE_NUMBER = re.compile(
     r"[-–—·•|\s]*(?:第?\s*\d{1,4}\s*[页頁]?(?:\s*[/共,，]\s*共?\s*\d{1,4}\s*[页頁]?)?|[ivxlc]{1,7})[-–—·•|\s]*"
 )
-_LEADERS = re.compile(r"(?:[.．·…]\s*){4,}")
 _SENTENCE_END = ("。", "；", "，", "！", "？", ";", ",", "、")
 _MAX_TITLE = 80
 _GUTTER = 1.5
@@ -40,7 +40,7 @@ def refined(region: Region, lines: Sequence[TextLine], page: Page, body: float) 
     if _is_page_number(text, region.box):
         footer = region.box.center[1] > 0.5
         return [region._replace(kind=BlockKind.FOOTER if footer else BlockKind.HEADER)]
-    if _has_leaders(rows):
+    if 2 * sum(has_leaders(row.text) for row in rows) >= len(rows):
         region = region._replace(kind=BlockKind.TEXT, grid=None)
         return _columns(region, lines, page, _CONTENTS_GUTTER) or [region]
     if region.kind is BlockKind.TABLE:
@@ -53,6 +53,8 @@ def refined(region: Region, lines: Sequence[TextLine], page: Page, body: float) 
     if region.kind is BlockKind.TITLE:
         return [region if _can_be_title(text, len(rows)) else region._replace(kind=BlockKind.TEXT)]
     if region.kind is BlockKind.TEXT:
+        if table := _as_table(region, rows, lines):
+            return [part for r in table for part in (refined(r, lines, page, body) if r.grid is None else [r])]
         columns = _columns(region, lines, page, _GUTTER)
         if columns and not _aligned(columns, lines):
             return [part for column in columns for part in refined(column, lines, page, body)]
@@ -64,12 +66,10 @@ def _is_page_number(text: str, box: Box) -> bool:
     return min(box.center[1], 1 - box.center[1]) < _MARGIN / 1.5 and bool(_PAGE_NUMBER.fullmatch(text.strip()))
 
 
-def _has_leaders(rows: Sequence[Row]) -> bool:
-    return 2 * sum(bool(_LEADERS.search(row.text)) for row in rows) >= len(rows)
-
-
 def _can_be_title(text: str, rows: int) -> bool:
-    return rows <= 4 and len(text) <= _MAX_TITLE and not text.endswith(_SENTENCE_END) and any(c.isalnum() for c in text)
+    if rows > 4 or len(text) > _MAX_TITLE or text.endswith(_SENTENCE_END):
+        return False
+    return sum(char.isalpha() for char in text) > 1 and not is_quantity(text)
 
 
 def _with_heading(region: Region, rows: list[Row], lines: Sequence[TextLine], body: float) -> list[Region]:
@@ -122,3 +122,33 @@ def _aligned(columns: Sequence[Region], lines: Sequence[TextLine]) -> bool:
         return sum(any(abs(a.center[1] - b.center[1]) < 0.3 * a.height for b in others) for a in boxes)
 
     return paired(left, right) > 0.8 * len(left) and paired(right, left) > 0.8 * len(right)
+
+
+def _as_table(region: Region, rows: Sequence[Row], lines: Sequence[TextLine]) -> list[Region]:
+    """A table without rules that the model took for text, and what stands above and below it; else nothing."""
+    best = max(_runs(rows), key=lambda run: run[1] - run[0], default=(0, 0))
+    start, end = best
+    cells = [[lines[i].box for i in row.lines] for row in rows[start:end]]
+    if end - start < 3 or (len(cells[0]) == 2 and end - start < 4):
+        return []
+    columns = list(zip(*cells, strict=True))
+    if any(max(b.x1 for b in left) >= min(b.x0 for b in right) for left, right in pairwise(columns)):
+        return []
+    xs = [(max(b.x1 for b in left) + min(b.x0 for b in right)) / 2 for left, right in pairwise(columns)]
+    ys = [(max(b.y1 for b in above) + min(b.y0 for b in below)) / 2 for above, below in pairwise(cells)]
+    table = _part(region, [i for row in rows[start:end] for i in row.lines], lines)
+    around = [
+        _part(region, [i for row in part for i in row.lines], lines) for part in (rows[:start], rows[end:]) if part
+    ]
+    return [table._replace(kind=BlockKind.TABLE, grid=Grid(tuple(xs), tuple(ys))), *around]
+
+
+def _runs(rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
+    """Ranges of rows of equally many cells, set widely apart."""
+    start = 0
+    for n in range(len(rows) + 1):
+        if n == len(rows) or rows[n].gap < _GUTTER or len(rows[n].lines) != len(rows[start].lines):
+            yield start, n
+            start = n
+            if n < len(rows) and rows[n].gap < _GUTTER:
+                start = n + 1

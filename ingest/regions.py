@@ -58,8 +58,7 @@ class Region(NamedTuple):
 
 def find_regions(page: OpenPage, lines: Sequence[TextLine]) -> list[Region]:
     """Regions of the page, in no order; every line is in exactly one."""
-    digital = sum(line.source is Source.TEXT_LAYER for line in lines)
-    if 2 * digital >= len(lines):
+    if is_digital(lines):
         groups = _predict(page.pdf_page)
         pictures = _pictures(page)
     else:
@@ -70,6 +69,11 @@ def find_regions(page: OpenPage, lines: Sequence[TextLine]) -> list[Region]:
     regions = [r for r in regions if r.lines]
     regions, loose = _place_pictures(regions, pictures, lines, [i for i, own in enumerate(owners) if own < 0])
     return regions + _paragraphs(loose, lines)
+
+
+def is_digital(lines: Sequence[TextLine]) -> bool:
+    """Whether most of the lines come from the text layer."""
+    return 2 * sum(line.source is Source.TEXT_LAYER for line in lines) >= len(lines)
 
 
 def _predict(pdf_page: Any) -> list[dict[str, Any]]:
@@ -178,7 +182,11 @@ def _place_pictures(
     regions, loose = list(regions), list(loose)
     for box in pictures:
         inner = [i for i, r in enumerate(regions) if r.box.overlap(box) > 0.7]
-        if any(regions[i].kind is not BlockKind.FIGURE and _is_digital(regions[i], lines) for i in inner):
+        if any(
+            regions[i].kind is not BlockKind.FIGURE
+            and any(lines[n].source is Source.TEXT_LAYER for n in regions[i].lines)
+            for i in inner
+        ):
             continue  # a background that text is printed on
         owned = [i for i in loose if box.contains_point(*lines[i].box.center)]
         own = [n for i in inner for n in regions[i].lines]
@@ -187,10 +195,6 @@ def _place_pictures(
         regions.append(Region(BlockKind.FIGURE, grown, (*own, *owned)))
         loose = [i for i in loose if i not in owned]
     return regions, loose
-
-
-def _is_digital(region: Region, lines: Sequence[TextLine]) -> bool:
-    return any(lines[i].source is Source.TEXT_LAYER for i in region.lines)
 
 
 def _paragraphs(loose: Sequence[int], lines: Sequence[TextLine]) -> list[Region]:

@@ -71,12 +71,23 @@ def read_table(box: Box, lines: Sequence[TextLine], grid: Grid | None, rules: Ru
 
 
 def _structure(box: Box, grid: Grid, rules: Rules, page: Page) -> _Structure:
-    long = [rule for rule in rules.vertical if rule.end - rule.start > 0.5 * box.height]
-    xs, ys = positions(rules.vertical, page.width), positions(rules.horizontal, page.height)
-    inner = [rule for rule in long if box.x0 + 8 / page.width < rule.at < box.x1 - 8 / page.width]
+    slack_x, slack_y = 8 / page.width, 8 / page.height
+    xs = positions(rules.vertical, page.width)
+    # A border of a cell ends on other borders; a stroke of a character or a dash does not.
+    ends = [*xs, box.x0, box.x1]
+    horizontal = [
+        r
+        for r in rules.horizontal
+        if r.end - r.start > 0.5 * box.width
+        or all(any(abs(end - x) < slack_x for x in ends) for end in (r.start, r.end))
+    ]
+    ys = positions(horizontal, page.height)
+    inner = [
+        r for r in rules.vertical if r.end - r.start > 0.5 * box.height and box.x0 + slack_x < r.at < box.x1 - slack_x
+    ]
     if not inner or len(ys) < 3:
         return _open(box, grid)
-    xs, ys = _closed(xs, box.x0, box.x1, 8 / page.width), _closed(ys, box.y0, box.y1, 8 / page.height)
+    xs, ys = _closed(xs, box.x0, box.x1, slack_x), _closed(ys, box.y0, box.y1, slack_y)
     if len(ys) - 1 < 0.6 * (len(grid.ys) + 1):
         ys = [box.y0, *grid.ys, box.y1]
         return _Structure(xs, ys, _unmerged(xs, ys))
