@@ -24,11 +24,11 @@ from ingest.contents import is_contents
 from ingest.discovery import sniff
 from ingest.documents import open_document
 from ingest.images import load_picture
-from ingest.layout import arrange
 from ingest.mixing import garbled_lines, is_visible, unread_pictures, without_known
+from ingest.readers import arrange_upright, mean_confidence, sure
 from tuwen.errors import UnsupportedTypeError
 from tuwen.settings import IngestSettings
-from tuwen.types import Block, Box, PageRecord, Verdict, VerdictCode, Word
+from tuwen.types import PageRecord, Verdict, VerdictCode, Word
 
 READ_VERSION = 1
 """Raise it whenever the same file could be read into other records (opening, mixing, layout, contents)."""
@@ -65,7 +65,7 @@ def read_page(task: PageTask) -> PageResult:
     with _open(task).page(task.page) as page:
         image = page.render(settings.image_dpi, settings.limits.max_page_pixels)
         read = _read(page, image, settings)
-        words, blocks = _arrange(page, read)
+        words, blocks = arrange_upright(page, read.lines, read.turned)
         codes = (*read.codes, *_emptiness(words, image))
         record = PageRecord(
             page=task.page,
@@ -110,8 +110,7 @@ def load_image(path: Path, settings: IngestSettings) -> RGB:
 def read_image_text(image: RGB, settings: IngestSettings) -> str:
     """What is written in a picture, a line of text a line."""
     lines = ocr.shared_engine(settings.ocr.max_side).read(image)
-    texts = [line.text for line in ocr.text_lines(lines, image.shape, 1.0, 1.0) if _is_sure(line, settings)]
-    return "\n".join(texts)
+    return "\n".join(line.text for line in sure(ocr.text_lines(lines, image.shape, 1.0, 1.0), settings))
 
 
 class _Read(NamedTuple):
@@ -132,11 +131,13 @@ def _read(page: OpenPage, image: RGB, settings: IngestSettings) -> _Read:
         scanned = ocr.read_lines(page, settings, pictures)
     else:
         return _Read(lines, codes)
-    sure = [line for line in scanned if _is_sure(line, settings)]
-    if _mean_confidence(scanned) < settings.ocr.suspect_confidence and not lines:
+    legible = sure(scanned, settings)
+    if lines:
+        return _Read([*lines, *without_known(legible, lines)], codes)
+    confidence = mean_confidence(scanned)
+    if confidence is not None and confidence < settings.ocr.suspect_confidence:
         codes = (*codes, VerdictCode.LOW_OCR_CONFIDENCE)
-    turned = ocr.page_turn(page, sure, settings) if not lines else 0
-    return _Read([*lines, *without_known(sure, lines)], codes, turned)
+    return _Read(legible, codes, ocr.page_turn(page, legible, settings))
 
 
 def _trusted_text(page: OpenPage, image: RGB) -> tuple[list[TextLine], tuple[VerdictCode, ...]]:
@@ -155,36 +156,6 @@ def _trusted_text(page: OpenPage, image: RGB) -> tuple[list[TextLine], tuple[Ver
     return lines, tuple(codes)
 
 
-def _arrange(page: OpenPage, read: _Read) -> tuple[tuple[Word, ...], tuple[Block, ...]]:
-    """Layout, in the upright frame where the page lies on its side."""
-    if not read.turned:
-        return arrange(page, read.lines)
-    with page.turned(read.turned) as upright:
-        words, blocks = arrange(upright, [turn_line(line, read.turned) for line in read.lines])
-    back = 360 - read.turned
-    return (
-        tuple(word.model_copy(update={"box": turn_box(word.box, back)}) for word in words),
-        tuple(block.model_copy(update={"box": turn_box(block.box, back)}) for block in blocks),
-    )
-
-
-def turn_line(line: TextLine, degrees: int) -> TextLine:
-    """``line`` on the page turned clockwise."""
-    words = tuple(word.model_copy(update={"box": turn_box(word.box, degrees)}) for word in line.words)
-    return line._replace(words=words, box=turn_box(line.box, degrees))
-
-
-def turn_box(box: Box, degrees: int) -> Box:
-    """``box`` on the page turned clockwise by 90, 180 or 270 degrees."""
-    x0, y0, x1, y1 = box
-    turned = {
-        90: Box(1 - y1, x0, 1 - y0, x1),
-        180: Box(1 - x1, 1 - y1, 1 - x0, 1 - y0),
-        270: Box(y0, 1 - x1, y1, 1 - x0),
-    }
-    return turned[degrees].clamped()
-
-
 def _emptiness(words: Sequence[Word], image: RGB) -> tuple[VerdictCode, ...]:
     if words:
         return ()
@@ -199,20 +170,8 @@ def _ink(image: RGB, margin: float) -> float:
     return float((np.abs(grey - np.median(grey)) > _INK).mean())
 
 
-def _is_sure(line: TextLine, settings: IngestSettings) -> bool:
-    return line.confidence is None or line.confidence >= settings.ocr.min_confidence
-
-
 def _length(lines: Sequence[TextLine]) -> int:
     return sum(len(word.text) for line in lines for word in line.words)
-
-
-def _mean_confidence(lines: Sequence[TextLine]) -> float:
-    """Over characters; 1 of no lines."""
-    weights = [_length([line]) for line in lines]
-    if not weights:
-        return 1.0
-    return float(np.average([line.confidence or 0.0 for line in lines], weights=weights))
 
 
 def _jpeg(image: RGB, quality: int) -> bytes:
