@@ -1,7 +1,7 @@
 """Chinese lexical analysis: text in, weighted terms out; the same on every index.
 
-NFKC, lower case, traditional to simplified (OpenCC t2s), then terms: character bigrams and jieba
-search-mode words of three characters and more (two-character words *are* bigrams), Latin words and
+NFKC, lower case, traditional to simplified (OpenCC t2s), then terms: characters, their bigrams, and jieba search-mode
+words of three characters and more (two-character words *are* bigrams), Latin words and
 identifiers whole and in parts, numbers and dates as written and in one canonical spelling.
 BM25 after Robertson & Zaragoza (2009), https://doi.org/10.1561/1500000019; bigrams and words
 together after Nie et al. (2000), https://doi.org/10.1145/355214.355235.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["passage", "query"]
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same text gives other terms or weights; part of the encoder's fingerprint."""
 
 
@@ -43,6 +43,11 @@ _COUNTED = re.compile(rf"(?<![\d.])(\d+(?:\.\d+)?)([{_HAN}])")
 
 _CROSSING = 0.35
 """Query weight of a bigram that joins a content word and a function word."""
+
+_CHARACTER = 0.5
+"""Query weight of a single character: rephrased and abbreviated words share characters, not bigrams."""
+
+_STOP_CHARACTERS = frozenset(word for word in QUESTION_WORDS | FUNCTION_WORDS if len(word) == 1)
 
 
 def normalize(text: str) -> str:
@@ -101,9 +106,7 @@ def words(text: str) -> list[str]:
 
 
 def _han_terms(run: str) -> Iterator[str]:
-    if len(run) == 1:
-        yield run
-        return
+    yield from (char for char in run if char not in _STOP_CHARACTERS)
     for i in range(len(run) - 1):
         yield run[i : i + 2]
     if len(run) > 2:
@@ -111,15 +114,15 @@ def _han_terms(run: str) -> Iterator[str]:
 
 
 def _weigh_han(run: str) -> Iterator[tuple[str, float]]:
-    """Bigrams and words of a run of ideographs, damped where they rest on stop words."""
+    """Characters, bigrams and words of a run of ideographs, damped where they rest on stop words."""
     keep: list[float] = []
     for word in words(run):
         weight = 0.0 if word in QUESTION_WORDS else _CROSSING if word in FUNCTION_WORDS else 1.0
         keep += [weight] * len(word)
-        if weight == 1.0 and len(word) > 2:
-            yield from ((sub, 1.0) for sub in _jieba().cut_for_search(word, False) if len(sub) > 2)
-    if len(run) == 1 and keep[0] == 1.0:
-        yield run, 1.0
+        if weight == 1.0:
+            yield from ((char, _CHARACTER) for char in word if char not in _STOP_CHARACTERS)
+            if len(word) > 2:
+                yield from ((sub, 1.0) for sub in _jieba().cut_for_search(word, False) if len(sub) > 2)
     for i in range(len(run) - 1):
         weight = min(keep[i], keep[i + 1])
         if weight and max(keep[i], keep[i + 1]) == 1.0:

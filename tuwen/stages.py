@@ -153,7 +153,7 @@ def encode_pages(document_id: str, document_name: str, pages: Sequence[int]) -> 
     for page, group in by_page.items():
         of_passages = tuple(islice(vectors, len(group)))
         record, image = child.artefacts.page(document_id, page), _image(child, document_id, page)
-        of_page = encode_page(record, image, child.encoders)
+        of_page = encode_page(record, image, document_name, child.encoders)
         child.artefacts.put_vectors(document_id, page, PageVectors(of_passages, of_page))
 
 

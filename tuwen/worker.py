@@ -228,7 +228,8 @@ class _Job:
             )
             identity = point_id(document.document_id, page, passage.kind, passage.ordinal)
             yield IndexPoint(identity, of_passage, payload)
-        payload = PointPayload(**where, pages=(page,), kind=HitKind.IMAGE, ordinal=page)
+        contents = bool(passages) and all(passage.is_contents for passage in passages)
+        payload = PointPayload(**where, pages=(page,), kind=HitKind.IMAGE, ordinal=page, is_contents=contents)
         yield IndexPoint(point_id(document.document_id, page, HitKind.IMAGE, page), vectors.page, payload)
 
     def _finish(self) -> None:
