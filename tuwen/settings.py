@@ -95,7 +95,7 @@ class SparseSettings(_Section):
 
     adapter: Literal["lexical"] = Field("lexical", description="jieba words + character bigrams, hashed")
     k1: float = Field(1.2, gt=0, description="BM25 term saturation")
-    b: float = Field(0.75, ge=0, le=1, description="BM25 length normalisation")
+    b: float = Field(0.4, ge=0, le=1, description="BM25 length normalisation")
     average_terms: float = Field(
         250.0, gt=0, description="terms of an average passage: a constant, whatever the corpus"
     )
@@ -125,8 +125,9 @@ class SearchSettings(_Section):
     """The search plan."""
 
     prefetch: int = Field(100, ge=10, description="candidates taken from each retriever before fusion")
-    dense_weight: float = Field(0.3, ge=0, description="share of the dense score in fusion")
-    sparse_weight: float = Field(0.7, ge=0, description="share of the lexical score in fusion")
+    dense_weight: float = Field(0.35, ge=0, description="weight of the dense score in fusion")
+    sparse_weight: float = Field(0.65, ge=0, description="weight of the lexical score in fusion")
+    image_weight: float = Field(1.0, ge=0, description="weight of the picture in fusion, where one is given")
     reranker: Literal["none"] = Field("none", description="second-stage scorer")
 
 
