@@ -14,6 +14,7 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
+from ingest.prose import has_leaders
 from tuwen.types import Block, BlockKind, Box, Word, is_cjk
 
 _HEADING = re.compile(
@@ -23,13 +24,13 @@ _HEADING = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"(?P<leaders>[.·…⋯．・\-_]*)(?P<number>\d{1,4}|[ivxlc]{1,7})(?P<after>[)）\]]?)", re.IGNORECASE)
-_LEADER = re.compile(r"(?:[.·…⋯．・]\s*){3,}")
 _INDEX_ENTRY = re.compile(
     r".*[^\d\s].*?[,，、\s.…·](?:\d{1,4}(?:\s*[-–]\s*\d{1,4})?)(?:\s*[,，、]\s*\d{1,4}(?:\s*[-–]\s*\d{1,4})?)*"
 )
 _SECTION = re.compile(
     r"(?:第.{1,4}[章节節部篇]|[§A-Z]?\d+(?:\.\d+)+|\d+\s|附[录錄]|[图圖表]\s*\d|[一二三四五六七八九十]+、)"
 )
+_NUMBERED = re.compile(r"[\s.·…](?:\d{1,4}|[ivxl]{1,7})$")
 _EDGE = 0.012
 """Share of the page's width within which right edges are aligned."""
 _ROMAN = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
@@ -46,23 +47,42 @@ class _Row(NamedTuple):
 
 
 def is_contents(blocks: Sequence[Block], words: Sequence[Word]) -> bool:
-    """Whether most of these blocks are contents, a list of figures or an index.
+    """Whether these blocks are contents, a list of figures or an index, and little else.
+
+    A page on which the contents end and the text begins is none; ask for its blocks one by one.
 
     Args:
-        blocks: of one page, in reading order.
+        blocks: of one page, in reading order: all, or some.
         words: all words of that page.
     """
     body = [b for b in blocks if b.kind not in (BlockKind.HEADER, BlockKind.FOOTER) and b.text]
-    headed = any(_is_heading(b) for b in blocks[:8] if b.kind is not BlockKind.FOOTER)
-    body = [b for b in body if not _is_heading(b)]
+    headed = any(is_contents_heading(b) for b in blocks[:8] if b.kind is not BlockKind.FOOTER)
+    body = [b for b in body if not is_contents_heading(b)]
     rows = [row for column in _columns([w for b in body for w in words[b.words.start : b.words.end]]) for row in column]
-    if len(rows) < 3:
+    if len(rows) < 3 or _begins_text(body):
         return False
     return _is_listing(rows, headed) or _is_index(rows, headed)
 
 
-def _is_heading(block: Block) -> bool:
+def is_contents_heading(block: Block) -> bool:
+    """Whether the block says that contents, a list or an index follow."""
     return len(block.text) < 40 and bool(_HEADING.fullmatch(re.sub(r"[\s—–·:：\-\d]|[.．]", "", block.text)))
+
+
+def _begins_text(blocks: Sequence[Block]) -> bool:
+    """Whether a heading stands here with running text below it."""
+    return any(
+        title.kind is BlockKind.TITLE
+        and text.kind is BlockKind.TEXT
+        and _is_prose(text)
+        and not _NUMBERED.search(title.text)
+        for title, text in pairwise(blocks)
+    )
+
+
+def _is_prose(block: Block) -> bool:
+    rows = block.text.split("\n")
+    return _letters(block.text) >= 20 and not any(has_leaders(row) or _NUMBERED.search(row) for row in rows)
 
 
 def _is_listing(rows: Sequence[_Row], headed: bool) -> bool:
@@ -72,28 +92,37 @@ def _is_listing(rows: Sequence[_Row], headed: bool) -> bool:
         return False
     pairs = [(a.number or 0, b.number or 0) for a, b in pairwise(entries)]
     ascending = sum(a <= b for a, b in pairs) / len(pairs)
-    share = len(entries) / len(rows)
-    leaders = sum(row.leaders for row in rows) / len(rows)
+    share = _share(rows, [row for row in rows if row.leaders or row in entries])
+    led = sum(row.leaders for row in rows) / len(rows)
     sections = sum(bool(_SECTION.match(row.text)) for row in entries) / len(entries)
-    if leaders > 0.4:
-        return ascending > 0.6
+    if led > 0.4:
+        return share > 0.7 and ascending > 0.6
     if headed:
-        return share > 0.4 and ascending > 0.7
-    return share > 0.7 and ascending > 0.9 and sections > 0.5 and len({row.number for row in entries}) > 2
+        return share > 0.6 and ascending > 0.7
+    return share > 0.8 and ascending > 0.9 and sections > 0.5 and len({row.number for row in entries}) > 2
 
 
 def _is_index(rows: Sequence[_Row], headed: bool) -> bool:
     """An index: short rows that end in page numbers, in alphabetical order."""
     entries = [row for row in rows if _INDEX_ENTRY.fullmatch(row.text) and _has_words(row.text)]
-    if len(entries) < 8 or median(len(row.text) for row in rows) > 45:
+    if len(entries) < 8 or median(len(row.text) for row in rows) > 60:
         return False
     share = len(entries) / len(rows)
     if headed:
         return share > 0.5
     firsts = [row.text.lstrip("\\-–•·“\"'").lower()[:1] for row in entries]
-    sorted_share = sum(a <= b for a, b in pairwise(firsts)) / (len(firsts) - 1)
+    ordered = sum(a <= b for a, b in pairwise(firsts)) / (len(firsts) - 1)
     several = sum(bool(re.search(r"\d\s*[,，、]\s*\d", row.text)) for row in entries)
-    return len(entries) > 20 and share > 0.75 and sorted_share > 0.9 and len(set(firsts)) > 1 and several > 2
+    return len(entries) > 20 and share > 0.75 and ordered > 0.9 and len(set(firsts)) > 1 and several > 2
+
+
+def _share(rows: Sequence[_Row], some: Sequence[_Row]) -> float:
+    """Share of the letters of ``rows`` that stand in ``some`` of them."""
+    return sum(_letters(row.text) for row in some) / max(1, sum(_letters(row.text) for row in rows))
+
+
+def _letters(text: str) -> int:
+    return sum(char.isalnum() for char in text)
 
 
 def _has_words(text: str) -> bool:
@@ -141,7 +170,7 @@ def _row(words: Sequence[Word]) -> _Row:
     for a, b in pairwise(words):
         text += (" " if b.box.x0 - a.box.x1 > 0.004 else "") + b.text
     found = _NUMBER.fullmatch(words[-1].text)
-    leaders = bool(_LEADER.search(text))
+    leaders = has_leaders(text)
     number = None
     if found and (len(words) > 1 or found["leaders"]):
         number = _value(found["number"])

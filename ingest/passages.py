@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from ingest.contents import is_contents
+from ingest.contents import is_contents, is_contents_heading
 from ingest.headings import HeadingPath
 from ingest.splitting import WordMap, split_text
 from tuwen.settings import PassageSettings
@@ -157,7 +157,7 @@ class _Maker:
     def _made(self, group: list[_Unit], page: PageRecord, goes_on: _Header | None) -> Iterator[Passage]:
         """The passage of ``group``, or several where it is too long; only the first carries the group's headings."""
         for unit in group:
-            if unit.title:
+            if unit.title and not is_contents_heading(unit.blocks[0]):
                 self._path.enter(unit.blocks[0])
         path = () if page.is_contents else self._path.texts
         titles = {" ".join(u.text.split()) for u in group if u.title}

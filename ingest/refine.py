@@ -21,7 +21,7 @@ _MARGIN = 0.14
 _PAGE_NUMBER = re.compile(
     r"[-–—·•|\s]*(?:第?\s*\d{1,4}\s*[页頁]?(?:\s*[/共,，]\s*共?\s*\d{1,4}\s*[页頁]?)?|[ivxlc]{1,7})[-–—·•|\s]*"
 )
-_SENTENCE_END = ("。", "；", "，", "！", "？", ";", ",", "、")
+_SENTENCE_END = ("。", "；", "，", ";", ",", "、")
 _MAX_TITLE = 80
 _GUTTER = 1.5
 """Least width in em of the white between two columns inside a region."""

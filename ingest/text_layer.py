@@ -9,6 +9,7 @@ code points that PDFs map to look-alike radicals.
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,9 @@ _REAL_SPACE_GAP = 0.12
 """A space character between Chinese characters that moves nothing is an artefact of the producer."""
 _OVERPRINT = 0.12
 """Two equal glyphs nearer than this are one glyph printed twice to look bold."""
+
+_HEITI = re.compile(r"(?<!Ya)Hei(?!.*(?:Light|Thin))|黑体|黑體")
+"""Chinese type has no bold cut of its own: headings are set in Heiti where the text is in Songti."""
 
 # CJK Radicals Supplement (U+2E80..) characters that stand for an ordinary character, after Unicode's
 # EquivalentUnifiedIdeograph.txt; NFKC knows the Kangxi radicals (U+2F00..) but only two of these.
@@ -106,7 +110,7 @@ def _glyphs(line: Mapping[str, Any], seen: _Overprints) -> Iterator[_Glyph]:
     dx, dy = line["dir"]
     spaced = implied = False
     for span in line["spans"]:
-        size, bold = span["size"], bool(span["flags"] & 16 or span["char_flags"] & 8)
+        size, bold = span["size"], bool(span["flags"] & 16 or span["char_flags"] & 8 or _HEITI.search(span["font"]))
         for char in span["chars"]:
             text = clean(char["c"])
             if text == " ":
