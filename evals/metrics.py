@@ -67,7 +67,8 @@ def contains(reference: str, text: str) -> bool:
 def recall_at(k: int, ranked: Sequence[Hashable], relevant: set[Any]) -> float:
     """Share of the relevant items among the first ``k``.
 
-    Manning, Raghavan & Schütze, *Introduction to Information Retrieval*, 2008, §8.4; trec_eval ``recall_k``. With one relevant page this is the hit rate.
+    Manning, Raghavan & Schütze, *Introduction to Information Retrieval*, 2008, §8.4; trec_eval ``recall_k``.
+    With one relevant page this is the hit rate.
     """
     return len(set(ranked[:k]) & relevant) / len(relevant)
 

@@ -49,8 +49,21 @@ def require() -> None:
 
 
 @cache
+def _collection(face: FaceName) -> bytes:
+    return (FONT_DIR / _FILES[face]).read_bytes()
+
+
 def _open(face: FaceName) -> TTFont:
-    return TTFont(FONT_DIR / _FILES[face], fontNumber=_SIMPLIFIED_CHINESE, lazy=True)
+    data = io.BytesIO(_collection(face))
+    return TTFont(data, fontNumber=_SIMPLIFIED_CHINESE, lazy=True, recalcTimestamp=False)
+
+
+@cache
+def _advances(face: FaceName) -> dict[int, float]:
+    """Advance width in em by code point."""
+    font = _open(face)
+    widths, unit = font["hmtx"].metrics, float(font["head"].unitsPerEm)
+    return {code: widths[name][0] / unit for code, name in font.getBestCmap().items()}
 
 
 @cache
@@ -69,11 +82,10 @@ def advance(face: FaceName, char: str) -> float:
         if ord(char) > 255:
             raise ValueError(f"{char!r} is not in the italic face")
         return float(_italic().glyph_advance(ord(char)))
-    font = _open(face)
-    glyph = font.getBestCmap().get(ord(char))
-    if glyph is None:
+    width = _advances(face).get(ord(char))
+    if width is None:
         raise ValueError(f"{char!r} is not in the {face} face")
-    return float(font["hmtx"][glyph][0]) / float(font["head"].unitsPerEm)
+    return width
 
 
 def subset_face(face: FaceName, chars: frozenset[str]) -> tuple[bytes, dict[str, int]]:
@@ -88,7 +100,7 @@ def subset_face(face: FaceName, chars: frozenset[str]) -> tuple[bytes, dict[str,
     options.name_IDs = [1, 2, 6]
     options.drop_tables += ["GSUB", "GPOS", "vhea", "vmtx", "VORG", "BASE", "DSIG"]
     options.recalc_timestamp = False
-    font = TTFont(FONT_DIR / _FILES[face], fontNumber=_SIMPLIFIED_CHINESE, lazy=True, recalcTimestamp=False)
+    font = _open(face)
     cutter = subset.Subsetter(options)
     cutter.populate(unicodes=sorted(map(ord, chars)))
     cutter.subset(font)

@@ -56,7 +56,7 @@ def _new_sheet(number: int) -> Sheet:
 
 def _front(sheet: Sheet) -> None:
     flow = Flow(lambda _: sheet, lambda _: [Frame(_MARGIN, 66, A4[0] - _MARGIN, _FIRST_TOP)])
-    flow.para(words.TITLE, Style("sans-bold", 19), kind=BlockKind.words.TITLE, align="center", leading=1.4, after=4)
+    flow.para(words.TITLE, Style("sans-bold", 19), kind=BlockKind.TITLE, align="center", leading=1.4, after=4)
     flow.para(words.AUTHORS, Style("serif", 11.5), align="center", leading=1.6)
     flow.para(
         "（霁川传感科技股份有限公司 感知算法实验室，临澜）",
@@ -67,17 +67,17 @@ def _front(sheet: Sheet) -> None:
     )
     flow.para(words.ABSTRACT, Style("serif", 9), leading=1.6, after=3)
     flow.para(words.KEYWORDS, Style("serif", 9), leading=1.6, after=6)
-    flow.para(words.TITLE_EN, Style("serif-bold", 10.5), kind=BlockKind.words.TITLE, align="center", leading=1.4)
+    flow.para(words.TITLE_EN, Style("serif-bold", 10.5), kind=BlockKind.TITLE, align="center", leading=1.4)
     flow.para("LIN Yanqiu, MENG Xiyan, WEN Shubai", Style("serif", 9), align="center", leading=1.5)
     sheet.line(_MARGIN, _FIRST_TOP - 8, A4[0] - _MARGIN, _FIRST_TOP - 8, SLATE, 0.5)
 
 
 def _h1(flow: Flow, text: str) -> None:
-    flow.para(text, _H1, kind=BlockKind.words.TITLE, align="left", leading=1.6, before=7, after=2, keep=30)
+    flow.para(text, _H1, kind=BlockKind.TITLE, align="left", leading=1.6, before=7, after=2, keep=30)
 
 
 def _h2(flow: Flow, text: str) -> None:
-    flow.para(text, _H2, kind=BlockKind.words.TITLE, align="left", leading=1.6, before=3, after=1, keep=28)
+    flow.para(text, _H2, kind=BlockKind.TITLE, align="left", leading=1.6, before=3, after=1, keep=28)
 
 
 def _text(flow: Flow, *texts: str) -> None:

@@ -240,7 +240,7 @@ def _governance(flow: Flow) -> None:
     _title(flow, "五、股东与治理")
     _text(
         flow,
-        "截至2025年12月31日，公司股份总数为 42,000 万股，普通股股东总数为 18,326 户。前十名股东持股情况见表 6。公司不存在控股股东及其关联方非经营性占用资金的情形。",
+        words.OWNERSHIP,
     )
     _caption(flow, "表 6　前十名股东持股情况", keep=80, after=3)
     flow.table(words.SHAREHOLDERS, _TABLE, after=10)

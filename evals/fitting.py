@@ -1,0 +1,194 @@
+"""Fits the few numbers of the extractive answerer, and checks them across documents.
+
+Ranking: conditional logit over a question's units (McFadden 1974). Refusal: logistic regression. Both with a
+ridge penalty on standardised features, by Newton's method.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evals.dataset import Query
+from evals.measure import Place
+from evals.metrics import fold, mean, simplify
+from retrieval.answerers.calibration import Calibration, LinearModel, softmax
+from retrieval.answerers.ranking import QUESTION_FEATURES, UNIT_FEATURES, Ranking
+from retrieval.answerers.selection import select
+
+Vector = NDArray[np.floating]
+_RIDGE = 1.0
+_STEPS = 50
+_SHARE_OF_LIMIT = 0.85
+"""Answers may grow to this share of the aimed-at length on the fitting set; other sets have longer sentences."""
+_GAINS = (0.02, 0.01, 0.006, 0.004, 0.003, 0.0025, 0.002, 0.0015, 0.001, 0.0005)
+
+
+class Observation(NamedTuple):
+    """One question as the answerer saw it, and the truth."""
+
+    ranking: Ranking
+    answers: tuple[str, ...]
+    answerable: bool
+    document: str
+    """Of the first relevant page; empty for an unanswerable question."""
+    right: NDArray[np.bool_]
+    """Whether each unit is on a relevant page and holds the answer (or is a part of a long one)."""
+
+
+class CrossValidation(NamedTuple):
+    """What numbers fitted on other documents reach."""
+
+    contained: float
+    """Share of answerable questions whose answer text holds the gold string, refusals counted as misses."""
+    characters: float
+    """Mean length of the answers."""
+    refused: float
+    """Share of unanswerable questions refused."""
+    falsely_refused: float
+    """Share of answerable questions refused."""
+
+
+def observe(query: Query, ranking: Ranking, relevant: set[Place]) -> Observation:
+    """Mark the units that hold the answer."""
+    pages = [(item.document_id, item.record.page) in relevant for item in ranking.evidence]
+    answers = [_plain(answer) for answer in query.answers]
+    texts = [_plain(unit.text) if pages[unit.evidence] else "" for unit in ranking.units]
+    right = np.array([any(answer in text for answer in answers) for text in texts], bool)
+    if not right.any():
+        right = np.array(
+            [any(len(text) > 5 and text.strip("。；，") in answer for answer in answers) for text in texts]
+        )
+    document = min(relevant)[0] if relevant else ""
+    return Observation(ranking, query.answers, query.answerable, document, right.astype(bool))
+
+
+def fit(observations: Sequence[Observation], max_chars: int) -> Calibration:
+    """All numbers from one set of questions."""
+    ranking = _fit_ranking(observations)
+    return Calibration(
+        ranking=ranking,
+        refusal=_fit_refusal(observations, ranking),
+        gain_per_char=_fit_gain(observations, ranking, max_chars),
+    )
+
+
+def cross_validate(observations: Sequence[Observation], max_chars: int, folds: int = 5) -> CrossValidation:
+    """Fit on all documents but a fold's, measure on the fold's; unanswerable questions are dealt out in turn."""
+    documents = sorted({item.document for item in observations if item.document})
+    fold_of = {document: i % folds for i, document in enumerate(documents)}
+    parts = [fold_of.get(item.document, i % folds) for i, item in enumerate(observations)]
+    rows: list[tuple[Observation, bool, str]] = []
+    for number in range(folds):
+        calibration = fit([item for item, part in zip(observations, parts, strict=True) if part != number], max_chars)
+        held_out = [item for item, part in zip(observations, parts, strict=True) if part == number]
+        rows += [(item, *_predict(item, calibration, max_chars)) for item in held_out]
+    return _score(rows)
+
+
+def evaluate(observations: Sequence[Observation], calibration: Calibration, max_chars: int) -> CrossValidation:
+    """Measure given numbers."""
+    return _score([(item, *_predict(item, calibration, max_chars)) for item in observations])
+
+
+def _score(rows: Sequence[tuple[Observation, bool, str]]) -> CrossValidation:
+    answerable = [(item, refused, text) for item, refused, text in rows if item.answerable]
+    return CrossValidation(
+        mean([float(not refused and _holds(item.answers, text)) for item, refused, text in answerable]),
+        mean([float(len(text)) for _, refused, text in answerable if not refused]),
+        mean([float(refused) for item, refused, _ in rows if not item.answerable]),
+        mean([float(refused) for _, refused, _ in answerable]),
+    )
+
+
+def _predict(item: Observation, calibration: Calibration, max_chars: int) -> tuple[bool, str]:
+    if not item.ranking.units:
+        return True, ""
+    shares = softmax(calibration.ranking(item.ranking.features))
+    best = int(shares.argmax())
+    refused = float(calibration.refusal(item.ranking.question_features(best)[None])[0]) > 0
+    return refused, _text(item.ranking, select(item.ranking.units, shares, calibration.gain_per_char, max_chars))
+
+
+def _text(ranking: Ranking, chosen: Sequence[int]) -> str:
+    places = sorted(chosen, key=lambda i: (ranking.units[i].evidence, ranking.units[i].order))
+    return "".join(ranking.units[i].text for i in places)
+
+
+def _fit_ranking(observations: Sequence[Observation]) -> LinearModel:
+    known = [item for item in observations if item.right.any()]
+    mean_, scale = _moments(np.vstack([item.ranking.features for item in known]))
+    cases = [((item.ranking.features - mean_) / scale, item.right) for item in known]
+    weights = np.zeros(len(UNIT_FEATURES))
+    for _ in range(_STEPS):
+        gradient, hessian = _RIDGE * weights, _RIDGE * np.eye(len(weights))
+        for rows, right in cases:
+            scores = rows @ weights
+            shares, wanted = softmax(scores), softmax(np.where(right, scores, -np.inf))
+            expected = shares @ rows
+            gradient += expected - wanted @ rows
+            hessian += (rows * shares[:, None]).T @ rows - np.outer(expected, expected)
+        weights = weights - _bounded(np.linalg.solve(hessian, gradient))
+    return _model(UNIT_FEATURES, mean_, scale, weights)
+
+
+def _fit_refusal(observations: Sequence[Observation], ranking: LinearModel) -> LinearModel:
+    seen = [item for item in observations if item.ranking.units]
+    rows = np.stack([item.ranking.question_features(int(ranking(item.ranking.features).argmax())) for item in seen])
+    target = np.array([not item.answerable for item in seen], float)
+    mean_, scale = _moments(rows)
+    rows = np.column_stack([(rows - mean_) / scale, np.ones(len(rows))])
+    # Unanswerable questions are few in a set and not in life: the square root meets half-way.
+    importance = np.where(target == 1, math.sqrt((target == 0).sum() / max(1.0, target.sum())), 1.0)
+    weights, ridge = np.zeros(rows.shape[1]), np.diag([_RIDGE] * (rows.shape[1] - 1) + [1e-6])
+    for _ in range(_STEPS):
+        chance = 1 / (1 + np.exp(-(rows @ weights)))
+        gradient = rows.T @ (importance * (chance - target)) + ridge @ weights
+        hessian = (rows * (importance * chance * (1 - chance))[:, None]).T @ rows + ridge
+        weights = weights - _bounded(np.linalg.solve(hessian, gradient))
+    return _model(QUESTION_FEATURES, mean_, scale, weights[:-1], float(weights[-1]))
+
+
+def _fit_gain(observations: Sequence[Observation], ranking: LinearModel, max_chars: int) -> float:
+    asked = [item for item in observations if item.answerable and item.ranking.units]
+    shares = [softmax(ranking(item.ranking.features)) for item in asked]
+    allowed = _GAINS[0]
+    for gain in _GAINS:
+        lengths = [
+            float(len(_text(item.ranking, select(item.ranking.units, share, gain, max_chars))))
+            for item, share in zip(asked, shares, strict=True)
+        ]
+        if mean(lengths) > _SHARE_OF_LIMIT * max_chars:
+            break
+        allowed = gain
+    return allowed
+
+
+def _bounded(step: Vector) -> Vector:
+    return step * min(1.0, 2.0 / max(1e-12, float(np.abs(step).max())))
+
+
+def _moments(rows: Vector) -> tuple[Vector, Vector]:
+    scale = rows.std(0)
+    return rows.mean(0), np.where(scale > 1e-9, scale, 1.0)
+
+
+def _model(features: tuple[str, ...], mean_: Vector, scale: Vector, weights: Vector, bias: float = 0.0) -> LinearModel:
+    def rounded(values: Vector) -> tuple[float, ...]:
+        return tuple(round(float(value), 5) for value in values)
+
+    return LinearModel(
+        features=features, mean=rounded(mean_), scale=rounded(scale), weights=rounded(weights), bias=round(bias, 5)
+    )
+
+
+def _holds(answers: Sequence[str], text: str) -> bool:
+    return any(_plain(answer) in _plain(text) for answer in answers)
+
+
+def _plain(text: str) -> str:
+    return simplify(fold(text))
