@@ -7,6 +7,7 @@ PDF when it is asked for, so that a long file costs no more memory than a short 
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -136,18 +137,31 @@ class _Document:
 
 
 @contextmanager
-def _pdf_page(document: Any, number: int) -> Iterator[Page]:
+def _pdf_page(document: Any, limits: LimitSettings, number: int) -> Iterator[Page]:
     with page_errors(number):
         page = document.load_page(number - 1)
+        largest = max((image[2] * image[3] for image in page.get_images()), default=0)
+        if largest > limits.max_image_pixels:
+            raise LimitExceededError(
+                f"Page {number} shows a picture of {largest:,} pixels, more than {limits.max_image_pixels:,} "
+                "(ingest.limits.max_image_pixels)."
+            )
         page.remove_rotation()
     yield Page(page, number)
 
 
 @contextmanager
 def _converted_page(document: Any, number: int) -> Iterator[Page]:
+    stream = io.BytesIO()
     with page_errors(number):
-        data = document.convert_to_pdf(number - 1, number - 1)
-    with pymupdf.open("pdf", data) as converted:
+        source = document.load_page(number - 1)
+        writer = pymupdf.DocumentWriter(stream)
+        # Page.run() of PyMuPDF 2.0 is broken for this device, and convert_to_pdf() for all pages but the first.
+        device = writer.begin_page(source.rect)
+        pymupdf.mupdf.fz_run_page(source.this, device.this, pymupdf.mupdf.FzMatrix(), pymupdf.mupdf.FzCookie())
+        writer.end_page()
+        writer.close()
+    with pymupdf.open("pdf", stream.getvalue()) as converted:
         yield Page(converted.load_page(0), number)
 
 
@@ -195,16 +209,15 @@ def open_document(
         yield _open_text(path, media_type, limits)
     elif media_type in (PDF, EPUB, XPS):
         with _open_mupdf(path, media_type, password) as document:
-            open_page = _pdf_page if media_type == PDF else _converted_page
-            yield _Document(document.page_count, limits, partial(open_page, document))
+            open_page = (
+                partial(_pdf_page, document, limits) if media_type == PDF else partial(_converted_page, document)
+            )
+            yield _Document(document.page_count, limits, open_page)
     else:
         image = ImageFile(path, limits)
-        try:
-            if image.frames == 1:
-                image.frame(1)  # damage shows only when pixels are decoded; better now than as a failed page
-            yield _Document(image.frames, limits, partial(_image_page, image))
-        finally:
-            image.close()
+        if image.frames == 1:
+            image.frame(1)  # damage shows only when pixels are decoded; better now than as a failed page
+        yield _Document(image.frames, limits, partial(_image_page, image))
 
 
 def _open_text(path: Path, media_type: str, limits: LimitSettings) -> _Document:

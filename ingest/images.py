@@ -26,23 +26,26 @@ _EMBEDDED_PIXELS = 4_000_000
 
 
 class ImageFile:
-    """An open picture file; a context manager.
+    """A picture file.
 
     A multi-frame TIFF has a page for each frame. Of an animated GIF, PNG or WebP only the first frame is
     read: the others are moments of one picture, not pages.
+
+    Raises:
+        CorruptFileError: it is no picture.
+        LimitExceededError: it has more frames than ``limits.max_pages``, or its first frame too many pixels.
     """
 
     def __init__(self, path: Path, limits: LimitSettings) -> None:
         self._path = path
         self._limits = limits
-        with _pillow(path):
-            self._image: Image.Image = Image.open(path)
-            self.frames: int = getattr(self._image, "n_frames", 1) if self._image.format == "TIFF" else 1
-        self._check_size()
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._image.close()
+        with _pillow(path), Image.open(path) as image:
+            self.frames: int = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+            self._check_size(image)
+        if self.frames > limits.max_pages:
+            raise LimitExceededError(
+                f"The file has {self.frames:,} frames, more than {limits.max_pages:,} (ingest.limits.max_pages)."
+            )
 
     def frame(self, number: int) -> tuple[RGB, float]:
         """Frame ``number`` from 1: pixels as displayed (EXIF orientation applied), and their dots per inch.
@@ -51,36 +54,24 @@ class ImageFile:
             CorruptFileError: the picture cannot be decoded.
             LimitExceededError: it has more pixels than ``limits.max_image_pixels``.
         """
-        with _pillow(self._path):
-            self._image.seek(number - 1)
-            self._check_size()
-            declared = self._image.info.get("dpi")
-            width = self._image.width
-            if self._image.format == "JPEG":
-                self._image.draft(None, self._target_size())
-            upright = ImageOps.exif_transpose(self._image)
-            upright.thumbnail(_fit(upright.size, self._limits.max_page_pixels), Image.Resampling.BOX)
+        with _pillow(self._path), Image.open(self._path) as image:
+            image.seek(number - 1)
+            self._check_size(image)
+            declared, longest = image.info.get("dpi"), max(image.size)
+            target = _fit(image.size, self._limits.max_page_pixels)
+            if image.format == "JPEG":
+                image.draft(None, target)  # decodes at 1/2, 1/4 or 1/8 where that is enough
+            upright = ImageOps.exif_transpose(image)
+            upright.thumbnail(target if upright.size == image.size else target[::-1], Image.Resampling.BOX)
             pixels = flatten(upright)
-            shrunk = max(self._image.size) / max(upright.size) * (width / self._image.width)
-            if number == self.frames == 1:
-                # A JPEG opened in draft mode stays reduced; the next call starts afresh.
-                self._image = Image.open(self._path)
-        full = max(pixels.shape[:2]) * shrunk
-        return pixels, _resolution(declared, full) / shrunk
+        return pixels, _resolution(declared, longest) * max(pixels.shape[:2]) / longest
 
-    def _target_size(self) -> tuple[int, int]:
-        return _fit(self._image.size, self._limits.max_page_pixels)
-
-    def _check_size(self) -> None:
-        width, height = self._image.size
+    def _check_size(self, image: Image.Image) -> None:
+        width, height = image.size
         if width * height > self._limits.max_image_pixels:
             raise LimitExceededError(
                 f"The picture has {width} × {height} pixels, more than {self._limits.max_image_pixels:,} "
                 "(ingest.limits.max_image_pixels)."
-            )
-        if self.frames > self._limits.max_pages:
-            raise LimitExceededError(
-                f"The file has {self.frames:,} frames, more than {self._limits.max_pages:,} (ingest.limits.max_pages)."
             )
 
 
@@ -91,11 +82,7 @@ def load_picture(path: Path, limits: LimitSettings) -> RGB:
         CorruptFileError: it cannot be decoded.
         LimitExceededError: it has too many pixels.
     """
-    image = ImageFile(path, limits)
-    try:
-        return image.frame(1)[0]
-    finally:
-        image.close()
+    return ImageFile(path, limits).frame(1)[0]
 
 
 def flatten(image: Image.Image) -> RGB:

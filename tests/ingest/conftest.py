@@ -1,0 +1,37 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ingest.base import OpenDocument
+from ingest.discovery import sniff
+from ingest.documents import open_document
+from tuwen.settings import IngestSettings
+
+
+@pytest.fixture
+def settings() -> IngestSettings:
+    return IngestSettings()
+
+
+@pytest.fixture
+def limited(settings: IngestSettings) -> Callable[..., IngestSettings]:
+    """Settings with other limits."""
+
+    def make(**limits: int) -> IngestSettings:
+        return settings.model_copy(update={"limits": settings.limits.model_copy(update=limits)})
+
+    return make
+
+
+@pytest.fixture
+def opened(settings: IngestSettings):
+    """Opens files as the type that their content says, closed after the test."""
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+
+        def open_(path: Path, password: str | None = None, using: IngestSettings = settings) -> OpenDocument:
+            return stack.enter_context(open_document(path, sniff(path), password, using))
+
+        yield open_
