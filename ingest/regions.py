@@ -58,6 +58,8 @@ class Region(NamedTuple):
 
 def find_regions(page: OpenPage, lines: Sequence[TextLine]) -> list[Region]:
     """Regions of the page, in no order; every line is in exactly one."""
+    if not lines:
+        return [Region(BlockKind.FIGURE, box, ()) for box in _pictures(page)]
     if is_digital(lines):
         groups = _predict(page.pdf_page)
         pictures = _pictures(page)
