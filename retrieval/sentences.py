@@ -60,7 +60,7 @@ class Table(NamedTuple):
     header: tuple[str, ...]
     """One name a column, may be empty."""
     rows: tuple[Row, ...]
-    """Without the header row."""
+    """All of them, the one that names the columns first."""
 
 
 def sentences(text: str, *, lines: bool = False) -> list[Span]:
@@ -100,11 +100,9 @@ def table(block: Block) -> Table:
     rows = _markdown_rows(block) or [_split_row(block.text, line) for line in lines]
     if not rows:
         return Table((), ())
-    names = {
-        column: block.text[cell.start : cell.end] for column, cell in zip(rows[0].columns, rows[0].cells, strict=True)
-    }
-    width = max((row.columns[-1] + 1 for row in rows if row.columns), default=0)
-    return Table(tuple(names.get(i, "") for i in range(width)), tuple(row for row in rows[1:] if row.cells))
+    names = {c: block.text[cell.start : cell.end] for c, cell in zip(rows[0].columns, rows[0].cells, strict=True)}
+    width = max(row.columns[-1] + 1 for row in rows)
+    return Table(tuple(names.get(i, "") for i in range(width)), tuple(rows))
 
 
 def block_sentences(block: Block) -> list[Span]:

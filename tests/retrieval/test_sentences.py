@@ -77,17 +77,18 @@ def test_cells_come_from_the_markdown() -> None:
     grid = table(item)
     assert grid.header == ("城市", "住宿", "伙食 补助")
     assert [[text[a:b] for a, b in row.cells] for row in grid.rows] == [
+        ["城市", "住宿", "伙食 补助"],
         ["北京", "500", "120"],
         ["其他 地区", "350 100"],
     ]
-    assert [row.columns for row in grid.rows] == [(0, 1, 2), (0, 2)]
-    assert [text[row.span.start : row.span.end] for row in grid.rows] == ["北京 500 120", "其他 地区 350 100"]
+    assert [row.columns for row in grid.rows] == [(0, 1, 2), (0, 1, 2), (0, 2)]
+    assert [text[row.span.start : row.span.end] for row in grid.rows] == text.splitlines()
 
 
 def test_without_markdown_cells_are_parted_by_spaces() -> None:
     grid = table(block("城市 住宿\n北京 500", BlockKind.TABLE, "|别的|字|"))
     assert grid.header == ("城市", "住宿")
-    assert grid.rows[0].columns == (0, 1)
+    assert grid.rows[1].columns == (0, 1)
 
 
 def test_an_empty_table_has_no_rows() -> None:

@@ -1,0 +1,103 @@
+"""Fit the extractive answerer: ``python -m evals.fit_answers DATASET_DIR [--write]``.
+
+Takes in the dataset's documents (into the data directory that ``evals.run`` uses), asks every question, fits ranking,
+refusal and length, and prints what the numbers reach on documents that they were not fitted on. ``--write``
+replaces the numbers that the answerer ships. ``--test`` measures them, fitted on the first set, on others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+import retrieval.answerers
+from evals import measure
+from evals.dataset import load_dataset
+from evals.fitting import CrossValidation, Observation, cross_validate, evaluate, fit, observe
+from evals.run import default_home
+from retrieval.answerers.calibration import FILE
+from retrieval.answerers.ranking import rank
+from retrieval.base import Draft, Evidence
+from tuwen.engine import Tuwen
+from tuwen.errors import TuwenError
+from tuwen.settings import Settings, load_settings
+
+
+class _Listener:
+    """An answerer that keeps the evidence and answers nothing."""
+
+    def __init__(self) -> None:
+        self.evidence: Sequence[Evidence] = ()
+
+    def answer(self, question: str, evidence: Sequence[Evidence]) -> Draft:  # noqa: ARG002
+        self.evidence = evidence
+        return Draft((), 0.0)
+
+
+def observations(folder: Path, settings: Settings, home: Path | None = None) -> list[Observation]:
+    """Every question of a dataset that has answers or none at all, with the evidence that the engine finds.
+
+    Raises:
+        TuwenError: a bad dataset, a locked data directory, a missing model.
+    """
+    dataset = load_dataset(folder)
+    listener = _Listener()
+    found: list[Observation] = []
+    with Tuwen.open(settings, home or default_home(folder)) as engine:
+        corpus = measure.ingest(engine, dataset, dataset.files, lambda _: None)
+        engine.answerer = listener
+        for query in dataset.queries:
+            if query.answers or not query.answerable:
+                engine.ask(query.question)
+                ranking = rank(query.question, listener.evidence, engine.encoders.dense)
+                found.append(observe(query, ranking, corpus.places(query.relevant)))
+    return found
+
+
+def main() -> int:
+    """Run from the command line; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m evals.fit_answers", description="Fit the extractive answerer.")
+    parser.add_argument("dataset", type=Path, help="folder to fit on")
+    parser.add_argument("--test", type=Path, nargs="*", default=[], help="folders to measure the result on")
+    parser.add_argument("--home", type=Path, help="data directory of the dataset to fit on")
+    parser.add_argument("--write", action="store_true", help="replace the numbers that the answerer ships")
+    arguments = parser.parse_args()
+    try:
+        _run(arguments)
+    except TuwenError as error:
+        Console(stderr=True).print(f"[red]{error.message}[/red]")
+        return error.exit_code
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    settings = load_settings()
+    limit = settings.answer.max_chars
+    seen = observations(arguments.dataset, settings, arguments.home)
+    calibration = fit(seen, limit)
+    rows = {
+        f"{arguments.dataset.name}, cross-validated": cross_validate(seen, limit),
+        f"{arguments.dataset.name}, fitted": evaluate(seen, calibration, limit),
+    }
+    for folder in arguments.test:
+        rows[folder.name] = evaluate(observations(folder, settings), calibration, limit)
+    _print(rows)
+    if arguments.write:
+        text = calibration.model_dump_json(indent=1) + "\n"
+        (Path(retrieval.answerers.__path__[0]) / FILE).write_text(text, "utf-8")
+
+
+def _print(rows: dict[str, CrossValidation]) -> None:
+    table = Table("set", *CrossValidation._fields)
+    for name, row in rows.items():
+        table.add_row(name, *(f"{value:.3f}" for value in row))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

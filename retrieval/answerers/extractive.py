@@ -1,0 +1,59 @@
+"""The extractive answerer: the sentences and table rows that answer, verbatim, or a refusal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from retrieval.answerers.calibration import Calibration, softmax
+from retrieval.answerers.conflict import find_conflict
+from retrieval.answerers.ranking import Ranking, rank
+from retrieval.answerers.selection import claims, select
+from retrieval.base import Draft, Encoder, Evidence
+from tuwen.settings import AnswerSettings
+from tuwen.types import RefusalReason, VerdictCode
+
+_UNREADABLE = frozenset(VerdictCode) - {VerdictCode.HIDDEN_TEXT, VerdictCode.REPETITION}
+
+
+class ExtractiveAnswerer:
+    """Picks what answers from the pages it is given, and knows nothing else.
+
+    Args:
+        settings: aimed-at length, and the probability below which it refuses.
+        dense: encoder of questions and sentences.
+        calibration: fitted numbers; those that this version ships when None.
+    """
+
+    def __init__(self, settings: AnswerSettings, dense: Encoder, calibration: Calibration | None = None) -> None:
+        self._settings = settings
+        self._dense = dense
+        self._calibration = calibration or Calibration.load()
+
+    def answer(self, question: str, evidence: Sequence[Evidence]) -> Draft:
+        """The shortest sufficient verbatim answer; refused when the evidence is unlikely to hold one."""
+        ranking = rank(question, evidence, self._dense)
+        if not ranking.units:
+            return Draft((), 0.0, _reason(evidence[:1]))
+        shares = softmax(self._calibration.ranking(ranking.features))
+        best = int(shares.argmax())
+        confidence = self._confidence(ranking, best)
+        if confidence < self._settings.refuse_below:
+            page = evidence[ranking.units[best].evidence]
+            return Draft(claims([ranking.units[best]], evidence), confidence, _reason([page]))
+        rival = find_conflict(ranking, best)
+        if rival is not None:
+            chosen = [best, rival]
+        else:
+            chosen = select(ranking.units, shares, self._calibration.gain_per_char, self._settings.max_chars)
+        return Draft(claims([ranking.units[i] for i in chosen], evidence), confidence, conflict=rival is not None)
+
+    def _confidence(self, ranking: Ranking, best: int) -> float:
+        """Probability that the evidence answers."""
+        (refusal,) = self._calibration.refusal(ranking.question_features(best)[None])
+        return 1 / (1 + math.exp(min(700.0, float(refusal))))
+
+
+def _reason(pages: Sequence[Evidence]) -> RefusalReason:
+    unreadable = any(code in _UNREADABLE for page in pages for code in page.record.verdict.codes)
+    return RefusalReason.UNREADABLE_SOURCE if unreadable else RefusalReason.NO_EVIDENCE

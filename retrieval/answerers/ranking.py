@@ -1,0 +1,157 @@
+"""How well each unit of the evidence answers the question, as a few features that are fitted, not guessed.
+
+Terms count by how few of the units hold them (inverse document frequency within the evidence). A page's
+subject often stands in its heading alone, so the heading and the neighbours count as context.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.answerers.answer_types import type_match
+from retrieval.answerers.question import Question, analyze_question
+from retrieval.answerers.units import Unit, units_of
+from retrieval.base import Encoder, Evidence
+from retrieval.lexical import analyze, normalize
+from tuwen.types import fold_space
+
+UNIT_FEATURES = ("heading", "context", "rest", "chars", "page", "dense", "type", "position")
+"""
+heading: weighted share of the question's terms in the unit or its heading
+context: the same, neighbours included
+rest: the same in the unit alone, of the terms that its heading lacks
+chars: weighted share of the question's characters in the unit
+page: the page's retrieval score over the best page's
+dense: cosine of the question and the unit under its heading
+type: whether the unit holds what the kind of question asks for
+position: logarithm of its place on the page
+"""
+QUESTION_FEATURES = ("missing", "dense", "chars")
+"""
+missing: share of the question's words, by what they tell, that the best unit's page does not print
+dense: the highest cosine
+chars: of the best unit
+"""
+_SHORTLIST = 16
+"""Units that are compared by their vectors; the others cannot win on words."""
+
+
+class Ranking(NamedTuple):
+    """The units of a question's evidence and their features."""
+
+    question: Question
+    evidence: Sequence[Evidence]
+    units: list[Unit]
+    """The most promising ones, at most 16, best page first."""
+    features: NDArray[np.float64]
+    """Shape (units, 8), columns as :data:`UNIT_FEATURES`."""
+
+    def question_features(self, best: int) -> NDArray[np.float64]:
+        """Features of the question given its best unit, shape (3,), as :data:`QUESTION_FEATURES`."""
+        page = self.evidence[self.units[best].evidence]
+        printed = _plain(f"{page.document_name}\n{self.units[best].heading}\n{page.record.text}")
+        dense = float(self.features[:, UNIT_FEATURES.index("dense")].max())
+        chars = float(self.features[best, UNIT_FEATURES.index("chars")])
+        return np.array([missing(self.question.words, printed), dense, chars])
+
+
+def rank(question: str, evidence: Sequence[Evidence], encoder: Encoder) -> Ranking:
+    """Take the evidence apart and compare it with the question; no unit when no page has text."""
+    asked = analyze_question(question)
+    units = units_of(evidence)
+    lexical = _lexical_features(asked, units, evidence)
+    shortlist = sorted(np.argsort(-_promise(lexical), kind="stable")[:_SHORTLIST].tolist())
+    chosen = [units[i] for i in shortlist]
+    features = lexical[shortlist]
+    if chosen:
+        features[:, UNIT_FEATURES.index("dense")] = _similarities(question, chosen, encoder)
+    return Ranking(asked, evidence, chosen, features)
+
+
+def missing(words: Mapping[str, float], printed: str) -> float:
+    """Weighted share of ``words`` that ``printed`` (plain) lacks, 0..1; a word that is partly there counts in part."""
+    total = sum(words.values())
+    return sum(weight * (1 - _presence(word, printed)) for word, weight in words.items()) / total if total else 0.0
+
+
+def _lexical_features(question: Question, units: Sequence[Unit], evidence: Sequence[Evidence]) -> NDArray[np.float64]:
+    """All features but ``dense``, which is left 0; shape (units, 8)."""
+    held = [_terms(unit.reading) for unit in units]
+    terms = _weigh(question.terms, held)
+    plain = [_plain(unit.reading) for unit in units]
+    chars = _weigh(dict.fromkeys(question.chars, 1.0), [frozenset(text) for text in plain], absent=True)
+    best = max((item.score for item in evidence), default=0.0) or 1.0
+    rows = np.zeros((len(units), len(UNIT_FEATURES)))
+    for i, unit in enumerate(units):
+        heading = _terms(unit.heading)
+        around = held[i].union(heading, *_neighbours(units, held, i))
+        rest = {term: weight for term, weight in terms.items() if term not in heading}
+        rows[i] = (
+            _share(terms, held[i] | heading),
+            _share(terms, around),
+            _share(rest, held[i]),
+            _share(chars, plain[i]),
+            evidence[unit.evidence].score / best,
+            0.0,
+            type_match(question, plain[i]),
+            math.log1p(unit.order),
+        )
+    return rows
+
+
+def _promise(lexical: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A plain sum that keeps what may win: terms in context, terms of its own, characters, page and type."""
+    names = ("heading", "context", "rest", "chars", "page")
+    total: NDArray[np.float64] = lexical[:, [UNIT_FEATURES.index(name) for name in names]].sum(1)
+    return total + 0.5 * lexical[:, UNIT_FEATURES.index("type")]
+
+
+def _similarities(question: str, units: Sequence[Unit], encoder: Encoder) -> NDArray[np.float64]:
+    (asked,) = encoder.encode_texts([question], "query")
+    texts = [f"{unit.heading}\n{unit.reading}" if unit.heading else unit.reading for unit in units]
+    vectors = np.stack([np.asarray(vector, np.float64) for vector in encoder.encode_texts(texts, "passage")])
+    cosines: NDArray[np.float64] = vectors @ np.asarray(asked, np.float64)
+    return cosines
+
+
+def _weigh(wanted: Mapping[str, float], held: Sequence[Collection[str]], *, absent: bool = False) -> dict[str, float]:
+    """Weights times inverse document frequency over ``held``; what none holds is left out unless ``absent``."""
+    weights: dict[str, float] = {}
+    for item, weight in wanted.items():
+        found = sum(item in collection for collection in held)
+        if found or absent:
+            weights[item] = weight * math.log1p((len(held) - found + 0.5) / (found + 0.5))
+    return weights
+
+
+def _share(weights: Mapping[str, float], held: Collection[str]) -> float:
+    total = sum(weights.values())
+    return sum(weight for item, weight in weights.items() if item in held) / total if total else 0.0
+
+
+def _neighbours(units: Sequence[Unit], held: Sequence[frozenset[str]], i: int) -> list[frozenset[str]]:
+    near = (j for j in (i - 1, i + 1) if 0 <= j < len(units))
+    return [held[j] for j in near if units[j].evidence == units[i].evidence]
+
+
+def _presence(word: str, printed: str) -> float:
+    if word in printed:
+        return 1.0
+    pairs = [word[i : i + 2] for i in range(len(word) - 1)]
+    return sum(pair in printed for pair in pairs) / len(pairs) if pairs else 0.0
+
+
+@lru_cache(maxsize=16384)
+def _terms(text: str) -> frozenset[str]:
+    return frozenset(analyze(text))
+
+
+@lru_cache(maxsize=16384)
+def _plain(text: str) -> str:
+    return fold_space(normalize(text))
