@@ -15,12 +15,11 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from ingest.pipeline import load_image, read_image_text
 from pydantic import Field
 
 from ingest.base import Found
 from ingest.discovery import discover
-
+from ingest.pipeline import load_image, read_image_text
 from retrieval.base import Answerer, Encoders, Evidence, Filter, PageCandidate, PageIndex
 from retrieval.encoders import build_encoders
 from retrieval.grounding import verify

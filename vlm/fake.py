@@ -42,5 +42,4 @@ class FakeVisionModel:
     def _generate(self, request: VisionRequest) -> VisionResult:
         full = self._respond(request)
         text = full[: request.max_tokens]
-        finish = "stop" if text == full else "length"
-        return VisionResult(text, len(request.prompt), len(text), finish)
+        return VisionResult(text, len(request.prompt), len(text), "stop" if text == full else "length")

@@ -49,7 +49,9 @@ def test_killed_again_and_again(tmp_path: Path, delays: tuple[float, ...]) -> No
     for number in range(6):
         draw_pdf(folder / f"{number}.pdf", report(number))
     undisturbed = tmp_path / "undisturbed"
-    assert ingest(folder, undisturbed).wait(240) == 0
+    undisturbed_run = ingest(folder, undisturbed)
+    undisturbed_run.communicate(timeout=240)
+    assert undisturbed_run.returncode == 0
     home = tmp_path / "home"
     for delay in delays:
         process = ingest(folder, home)
