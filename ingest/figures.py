@@ -63,8 +63,8 @@ def with_figures(
 
 
 def _without_caption(region: Region, lines: Sequence[TextLine], page: Page) -> list[Region]:
-    """Cut a caption off the last or first row of a figure or text."""
-    if region.kind not in (BlockKind.FIGURE, BlockKind.TEXT) or len(region.lines) < 2:
+    """Cut a caption off the last or first row of a figure, table or text."""
+    if region.kind not in (BlockKind.FIGURE, BlockKind.TABLE, BlockKind.TEXT) or len(region.lines) < 2:
         return [region]
     rows = rows_of((lines[i] for i in region.lines), page)
     found = next((row for row in (rows[-1], rows[0]) if len(rows) > 1 and is_caption(row.text)), None)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.base import RGB, OpenPage, TextLine
-from tuwen.types import BlockKind, Box, Source, is_cjk
+from tuwen.types import BlockKind, Box, Source
 
 _KINDS = {
     "title": BlockKind.TITLE,
@@ -67,8 +67,8 @@ def find_regions(page: OpenPage, lines: Sequence[TextLine]) -> list[Region]:
         groups = _predict_scan(page, lines)
         pictures = []
     owners = _owners(lines, groups, page)
-    regions = [_region(group, [i for i, own in enumerate(owners) if own == g], page) for g, group in enumerate(groups)]
-    regions = [r for r in regions if r.lines]
+    members = [[i for i, owner in enumerate(owners) if owner == g] for g in range(len(groups))]
+    regions = [_region(group, own, lines, page) for group, own in zip(groups, members, strict=True) if own]
     regions, loose = _place_pictures(regions, pictures, lines, [i for i, own in enumerate(owners) if own < 0])
     return regions + _paragraphs(loose, lines)
 
@@ -107,7 +107,7 @@ def _write(sheet: Any, line: TextLine, page: OpenPage) -> None:
         return
     upright = height > 2 * width and len(line.words) > 1
     length, size = (height, width) if upright else (width, height)
-    ems = sum(1.0 if is_cjk(char) else 0.5 for char in line.text)
+    ems = len(line.text)  # MuPDF gives every character of this font one em
     start = pymupdf.Point(box.x0 * page.width, box.y1 * page.height - 0.2 * size)
     if upright:
         start = pymupdf.Point(box.x0 * page.width + 0.2 * size, box.y0 * page.height)
@@ -151,15 +151,19 @@ def _intersections(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np
     return sides[..., 0] * sides[..., 1]
 
 
-def _region(group: dict[str, Any], lines: list[int], page: OpenPage) -> Region:
+def _region(group: dict[str, Any], own: list[int], lines: Sequence[TextLine], page: OpenPage) -> Region:
     x0, y0, x1, y1 = group["group_bbox"][:4]
-    box = Box(x0 / page.width, y0 / page.height, x1 / page.width, y1 / page.height)
+    kind = _KINDS[group["class_name"]]
+    # The model's box is no better than its lines, except where there is more than lines.
+    box = Box.union(lines[i].box for i in own)
+    if kind is BlockKind.FIGURE:
+        box = Box.union((box, Box(x0 / page.width, y0 / page.height, x1 / page.width, y1 / page.height)))
     grid = None
     if found := group.get("table_grid"):
         xs = tuple((x0 + x) / page.width for x in found.v_lines)
         ys = tuple((y0 + y) / page.height for y in found.h_lines)
         grid = Grid(xs, ys)
-    return Region(_KINDS[group["class_name"]], box, tuple(lines), grid)
+    return Region(kind, box, tuple(own), grid)
 
 
 def _pictures(page: OpenPage) -> list[Box]:
