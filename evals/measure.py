@@ -72,6 +72,8 @@ def measure_retrieval(engine: Tuwen, corpus: Corpus, query: Query) -> RetrievalR
         id=query.id,
         tags=query.tags,
         rank=next((rank for rank, place in enumerate(ranked, 1) if place in relevant), None),
+        hit_1=metrics.hit_at(1, ranked, relevant),
+        hit_5=metrics.hit_at(5, ranked, relevant),
         recall_1=metrics.recall_at(1, ranked, relevant),
         recall_5=metrics.recall_at(5, ranked, relevant),
         recall_10=metrics.recall_at(10, ranked, relevant),

@@ -8,15 +8,21 @@ from rich.table import Table
 from evals.results import Change, Report, Summary, Value
 
 _MOST_CHANGES = 40
+_WIDTH = 180
+
+
+def wide_console() -> Console:
+    """Standard output, at least wide enough for the table: cut figures are worse than wrapped lines."""
+    return Console(width=max(Console().width, _WIDTH))
 
 
 def print_report(report: Report, earlier: Report | None, console: Console) -> None:
     """One table of all metrics, by tag; differences to ``earlier`` beside them."""
     tags = list(dict.fromkeys(tag for part in (report.ocr, report.retrieval, report.answers) for tag in part))
     table = Table(title=f"{report.dataset} · {report.documents} documents · ingest {report.ingest_s:.1f} s")
-    table.add_column("metric")
+    table.add_column("metric", no_wrap=True)
     for tag in tags:
-        table.add_column(tag, justify="right")
+        table.add_column(tag, justify="right", no_wrap=True)
     for name, summary in (("ocr", report.ocr), ("retrieval", report.retrieval), ("answers", report.answers)):
         if summary:
             before: Summary = getattr(earlier, name) if earlier else {}

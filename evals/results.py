@@ -37,6 +37,8 @@ class RetrievalResult(_Record):
     tags: tuple[str, ...] = ()
     rank: int | None
     """Of the first relevant page; None when it is not among the first ten."""
+    hit_1: float
+    hit_5: float
     recall_1: float
     recall_5: float
     recall_10: float
@@ -145,6 +147,8 @@ def summarise_retrieval(items: Sequence[RetrievalResult]) -> dict[str, Value]:
     """Means over questions, and timings."""
     times = [item.ms for item in items]
     return {
+        "hit@1": value(item.hit_1 for item in items),
+        "hit@5": value(item.hit_5 for item in items),
         "recall@1": value(item.recall_1 for item in items),
         "recall@5": value(item.recall_5 for item in items),
         "recall@10": value(item.recall_10 for item in items),

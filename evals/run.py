@@ -153,9 +153,10 @@ def main() -> int:
         return error.exit_code
     if arguments.json:
         arguments.json.write_text(report.model_dump_json(indent=1), "utf-8")
-    render.print_report(report, earlier, Console())
+    out = render.wide_console()
+    render.print_report(report, earlier, out)
     if earlier is not None:
-        render.print_changes(changes(earlier, report), Console())
+        render.print_changes(changes(earlier, report), out)
     return 1 if report.failed_documents else 0
 
 

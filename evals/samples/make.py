@@ -30,12 +30,12 @@ def queries(samples: Sequence[Sample]) -> Iterator[Record]:
     by_file = {sample.file: sample for sample in samples}
     for number, item in enumerate(ANSWERABLE, 1):
         sample = by_file[item.file]
-        evidence = locate(sample, item.quote)
+        evidence = [place for quote in (item.quote, *item.also) for place in locate(sample, quote)]
         yield {
             "id": f"s{number:02d}",
             "question": item.question,
             "answers": list(item.answers),
-            "relevant": [{"file": e["file"], "page": e["page"]} for e in evidence],
+            "relevant": [{"file": sample.file, "page": page} for page in sorted({place["page"] for place in evidence})],
             "answerable": True,
             "tags": [*sample.tags, *item.tags],
             "evidence": evidence,

@@ -4,8 +4,18 @@ from typing import Any
 
 import pytest
 
-from evals.results import AnswerResult, Change, OcrResult, Report, RetrievalResult, by_tag, changes
-from evals.results import summarise_answers, summarise_ocr, summarise_retrieval
+from evals.results import (
+    AnswerResult,
+    Change,
+    OcrResult,
+    Report,
+    RetrievalResult,
+    by_tag,
+    changes,
+    summarise_answers,
+    summarise_ocr,
+    summarise_retrieval,
+)
 
 
 def ranked(name: str, rank: int | None, *tags: str) -> RetrievalResult:
@@ -14,6 +24,8 @@ def ranked(name: str, rank: int | None, *tags: str) -> RetrievalResult:
         id=name,
         tags=tags,
         rank=rank,
+        hit_1=found,
+        hit_5=found,
         recall_1=found,
         recall_5=found,
         recall_10=found,
