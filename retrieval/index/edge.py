@@ -109,7 +109,7 @@ class EdgeIndex:
                 offset=offset, limit=SCROLL_BATCH, filter=_filter(where), with_payload=False, with_vector=False
             )
             records, offset = self._shard.scroll(request)
-            yield from (UUID(str(record.id)) for record in records)
+            yield from (_uuid(record.id) for record in records)
             if offset is None:
                 return
 
@@ -223,4 +223,10 @@ def _conditions(where: Filter) -> qdrant.Filter:
 
 
 def _scored(point: qdrant.ScoredPoint) -> Scored:
-    return Scored(UUID(str(point.id)), point.score, PointPayload.model_validate(point.payload))
+    return Scored(_uuid(point.id), point.score, PointPayload.model_validate(point.payload))
+
+
+def _uuid(given: object) -> UUID:
+    """An id as the engine returns it; we give UUIDs, so it is one."""
+    assert isinstance(given, UUID)
+    return given
