@@ -21,7 +21,6 @@ from evals.dataset import load_dataset
 from evals.fitting import CrossValidation, Observation, cross_validate, evaluate, fit, observe
 from evals.run import default_home
 from retrieval.answerers.calibration import FILE
-from retrieval.answerers.ranking import rank
 from retrieval.base import Draft, Evidence
 from tuwen.engine import Tuwen
 from tuwen.errors import TuwenError
@@ -54,8 +53,8 @@ def observations(folder: Path, settings: Settings, home: Path | None = None) -> 
         for query in dataset.queries:
             if query.answers or not query.answerable:
                 engine.ask(query.question)
-                ranking = rank(query.question, listener.evidence, engine.encoders.dense)
-                found.append(observe(query, ranking, corpus.places(query.relevant)))
+                relevant = corpus.places(query.relevant)
+                found.append(observe(query, listener.evidence, relevant, engine.encoders.dense))
     return found
 
 

@@ -17,12 +17,16 @@ from evals.dataset import Query
 from evals.measure import Place
 from evals.metrics import fold, mean, simplify
 from retrieval.answerers.calibration import Calibration, LinearModel, softmax
-from retrieval.answerers.ranking import QUESTION_FEATURES, UNIT_FEATURES, Ranking
+from retrieval.answerers.ranking import QUESTION_FEATURES, UNIT_FEATURES, Ranking, rank_units
 from retrieval.answerers.selection import select
+from retrieval.answerers.units import units_of
+from retrieval.base import Encoder, Evidence
 
 Vector = NDArray[np.floating]
 _RIDGE = 1.0
 _STEPS = 50
+_BEREFT_IMPORTANCE = 0.03
+"""Of a question without its answer: together they count for less than the truly unanswerable ones."""
 _SHARE_OF_LIMIT = 0.85
 """Answers may grow to this share of the aimed-at length on the fitting set; other sets have longer sentences."""
 _GAINS = (0.02, 0.01, 0.006, 0.004, 0.003, 0.0025, 0.002, 0.0015, 0.001, 0.0005)
@@ -38,6 +42,8 @@ class Observation(NamedTuple):
     """Of the first relevant page; empty for an unanswerable question."""
     right: NDArray[np.bool_]
     """Whether each unit is on a relevant page and holds the answer (or is a part of a long one)."""
+    bereft: Ranking | None
+    """The same question when the units that hold its answer are taken out of the evidence: hard to refuse."""
 
 
 class CrossValidation(NamedTuple):
@@ -53,18 +59,22 @@ class CrossValidation(NamedTuple):
     """Share of answerable questions refused."""
 
 
-def observe(query: Query, ranking: Ranking, relevant: set[Place]) -> Observation:
-    """Mark the units that hold the answer."""
-    pages = [(item.document_id, item.record.page) in relevant for item in ranking.evidence]
+def observe(query: Query, evidence: Sequence[Evidence], relevant: set[Place], encoder: Encoder) -> Observation:
+    """Rank the evidence and mark the units that hold the answer."""
+    units = units_of(evidence)
+    ranking = rank_units(query.question, evidence, units, encoder)
     answers = [_plain(answer) for answer in query.answers]
+    pages = [(item.document_id, item.record.page) in relevant for item in evidence]
     texts = [_plain(unit.text) if pages[unit.evidence] else "" for unit in ranking.units]
-    right = np.array([any(answer in text for answer in answers) for text in texts], bool)
-    if not right.any():
-        right = np.array(
-            [any(len(text) > 5 and text.strip("。；，") in answer for answer in answers) for text in texts]
-        )
+    right = [any(answer in text for answer in answers) for text in texts]
+    if not any(right):
+        right = [_is_part(text, answers) for text in texts]
+    bereft = None
+    if query.answerable:
+        rest = [unit for unit in units if not _gives_away(_plain(unit.text), answers)]
+        bereft = rank_units(query.question, evidence, rest, encoder)
     document = min(relevant)[0] if relevant else ""
-    return Observation(ranking, query.answers, query.answerable, document, right.astype(bool))
+    return Observation(ranking, query.answers, query.answerable, document, np.array(right, bool), bereft)
 
 
 def fit(observations: Sequence[Observation], max_chars: int) -> Calibration:
@@ -137,13 +147,16 @@ def _fit_ranking(observations: Sequence[Observation]) -> LinearModel:
 
 
 def _fit_refusal(observations: Sequence[Observation], ranking: LinearModel) -> LinearModel:
-    seen = [item for item in observations if item.ranking.units]
-    rows = np.stack([item.ranking.question_features(int(ranking(item.ranking.features).argmax())) for item in seen])
-    target = np.array([not item.answerable for item in seen], float)
-    mean_, scale = _moments(rows)
+    seen = [(item.ranking, not item.answerable) for item in observations if item.ranking.units]
+    bereft = [item.bereft for item in observations if item.bereft and item.bereft.units]
+    rows = np.stack([_question_row(one, ranking) for one in [*(one for one, _ in seen), *bereft]])
+    target = np.array([*(float(refuse) for _, refuse in seen), *[1.0] * len(bereft)])
+    mean_, scale = _moments(rows[: len(seen)])
     rows = np.column_stack([(rows - mean_) / scale, np.ones(len(rows))])
     # Unanswerable questions are few in a set and not in life: the square root meets half-way.
-    importance = np.where(target == 1, math.sqrt((target == 0).sum() / max(1.0, target.sum())), 1.0)
+    unanswerable = max(1.0, target[: len(seen)].sum())
+    importance = np.where(target == 1, math.sqrt((len(seen) - unanswerable) / unanswerable), 1.0)
+    importance[len(seen) :] = _BEREFT_IMPORTANCE
     weights, ridge = np.zeros(rows.shape[1]), np.diag([_RIDGE] * (rows.shape[1] - 1) + [1e-6])
     for _ in range(_STEPS):
         chance = 1 / (1 + np.exp(-(rows @ weights)))
@@ -184,6 +197,19 @@ def _model(features: tuple[str, ...], mean_: Vector, scale: Vector, weights: Vec
     return LinearModel(
         features=features, mean=rounded(mean_), scale=rounded(scale), weights=rounded(weights), bias=round(bias, 5)
     )
+
+
+def _question_row(one: Ranking, ranking: LinearModel) -> Vector:
+    return one.question_features(int(ranking(one.features).argmax()))
+
+
+def _gives_away(text: str, answers: Sequence[str]) -> bool:
+    return any(answer in text for answer in answers) or _is_part(text, answers)
+
+
+def _is_part(text: str, answers: Sequence[str]) -> bool:
+    """Whether ``text`` is a sentence of a longer answer."""
+    return len(text) > 5 and any(text.strip("。；，") in answer for answer in answers)
 
 
 def _holds(answers: Sequence[str], text: str) -> bool:

@@ -34,7 +34,7 @@ position: logarithm of its place on the page
 """
 QUESTION_FEATURES = ("missing", "dense", "chars")
 """
-missing: share of the question's words, by what they tell, that the best unit's page does not print
+missing: share of the question's words, by what they tell, that the best unit, its heading and neighbours lack
 dense: the highest cosine
 chars: of the best unit
 """
@@ -51,27 +51,31 @@ class Ranking(NamedTuple):
     """The most promising ones, at most 16, best page first."""
     features: NDArray[np.float64]
     """Shape (units, 8), columns as :data:`UNIT_FEATURES`."""
+    surroundings: list[str]
+    """Of each unit: the document's name, its heading, its neighbours and itself."""
 
     def question_features(self, best: int) -> NDArray[np.float64]:
         """Features of the question given its best unit, shape (3,), as :data:`QUESTION_FEATURES`."""
-        page = self.evidence[self.units[best].evidence]
-        printed = _plain(f"{page.document_name}\n{self.units[best].heading}\n{page.record.text}")
         dense = float(self.features[:, UNIT_FEATURES.index("dense")].max())
         chars = float(self.features[best, UNIT_FEATURES.index("chars")])
-        return np.array([missing(self.question.words, printed), dense, chars])
+        return np.array([missing(self.question.words, _plain(self.surroundings[best])), dense, chars])
 
 
 def rank(question: str, evidence: Sequence[Evidence], encoder: Encoder) -> Ranking:
     """Take the evidence apart and compare it with the question; no unit when no page has text."""
+    return rank_units(question, evidence, units_of(evidence), encoder)
+
+
+def rank_units(question: str, evidence: Sequence[Evidence], units: Sequence[Unit], encoder: Encoder) -> Ranking:
+    """Compare units, in reading order, with the question."""
     asked = analyze_question(question)
-    units = units_of(evidence)
     lexical = _lexical_features(asked, units, evidence)
     shortlist = sorted(np.argsort(-_promise(lexical), kind="stable")[:_SHORTLIST].tolist())
     chosen = [units[i] for i in shortlist]
     features = lexical[shortlist]
     if chosen:
         features[:, UNIT_FEATURES.index("dense")] = _similarities(question, chosen, encoder)
-    return Ranking(asked, evidence, chosen, features)
+    return Ranking(asked, evidence, chosen, features, [_surroundings(units, evidence, i) for i in shortlist])
 
 
 def missing(words: Mapping[str, float], printed: str) -> float:
@@ -90,7 +94,7 @@ def _lexical_features(question: Question, units: Sequence[Unit], evidence: Seque
     rows = np.zeros((len(units), len(UNIT_FEATURES)))
     for i, unit in enumerate(units):
         heading = _terms(unit.heading)
-        around = held[i].union(heading, *_neighbours(units, held, i))
+        around = held[i].union(heading, *(held[j] for j in _neighbours(units, i)))
         rest = {term: weight for term, weight in terms.items() if term not in heading}
         rows[i] = (
             _share(terms, held[i] | heading),
@@ -135,9 +139,15 @@ def _share(weights: Mapping[str, float], held: Collection[str]) -> float:
     return sum(weight for item, weight in weights.items() if item in held) / total if total else 0.0
 
 
-def _neighbours(units: Sequence[Unit], held: Sequence[frozenset[str]], i: int) -> list[frozenset[str]]:
+def _surroundings(units: Sequence[Unit], evidence: Sequence[Evidence], i: int) -> str:
+    around = [units[j].reading for j in (*_neighbours(units, i), i)]
+    return "\n".join([evidence[units[i].evidence].document_name, units[i].heading, *around])
+
+
+def _neighbours(units: Sequence[Unit], i: int) -> list[int]:
+    """The units before and after on the same page."""
     near = (j for j in (i - 1, i + 1) if 0 <= j < len(units))
-    return [held[j] for j in near if units[j].evidence == units[i].evidence]
+    return [j for j in near if units[j].evidence == units[i].evidence]
 
 
 def _presence(word: str, printed: str) -> float:
