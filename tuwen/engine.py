@@ -20,6 +20,7 @@ from pydantic import Field
 from ingest.base import Found
 from ingest.discovery import discover
 from ingest.pipeline import load_image, read_image_text
+from retrieval.answerers import build_answerer
 from retrieval.base import Answerer, Encoders, Evidence, Filter, PageCandidate, PageIndex
 from retrieval.encoders import build_encoders
 from retrieval.grounding import verify
@@ -262,8 +263,6 @@ class Tuwen:
     @cached_property
     def answerer(self) -> Answerer:
         """From evidence to drafts."""
-        from retrieval.answerers import build_answerer
-
         return build_answerer(self.settings.answer, self.encoders)
 
     @cached_property

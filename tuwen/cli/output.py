@@ -121,7 +121,7 @@ def print_hits(result: SearchResult) -> None:
     table.add_column(say("kind"))
     table.add_column(say("match"), overflow="fold")
     for rank, hit in enumerate(result.hits, 1):
-        snippet = " ".join(hit.text.split())
+        snippet = _one_line(hit.text)
         short = snippet[:_SNIPPET] + "…" if len(snippet) > _SNIPPET else snippet
         name = Text(hit.document_name)
         table.add_row(str(rank), hit.document_id[:8], name, str(hit.page), f"{hit.score:.3f}", hit.kind, Text(short))
@@ -140,14 +140,18 @@ def print_answer(answer: Answer) -> None:
             Text.assemble(
                 (f"[{citation.marker}] ", "bold"),
                 f"{citation.document_name}  {say('page')} {citation.page}  ",
-                (f"“{citation.quote}”", "italic"),
+                (f"“{_one_line(citation.quote)}”", "italic"),
                 (f"  ✓ {say('verified')}" if citation.verified else "", "green"),
             )
         )
     if answer.citations:
         first = answer.citations[0]
-        command = f'tuwen page {first.document_id[:8]} {first.page} --image page.png --highlight "{first.quote}"'
+        command = f'tuwen page {first.document_id[:8]} {first.page} --image page.png --highlight "{_one_line(first.quote)}"'
         console.print(Text(f"{say('boxes_hint')} {command}", style="dim"), soft_wrap=True)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def print_page(record: PageRecord) -> None:
