@@ -38,7 +38,9 @@ _PATTERNS: tuple[tuple[str, int, re.Pattern[str]], ...] = tuple(
         ("arabic-bracket", 6, r"[（(]?\s*(\d{1,2})\s*[）)]"),
     )
 )
-_DECIMAL = re.compile(r"§?\s*((?:\d{1,3}|[A-Z])(?:\.\d{1,3})*)(?:\.(?=\s|[^\W\d_])|(?=\s|[^\W\d_.])|$)")
+_DECIMAL = re.compile(
+    r"§?\s*(\d{1,3}(?:\.\d{1,3})*|[A-Z](?:\.\d{1,3})+|[A-Z](?=\s))(?:\.(?=\s)|(?![\w.])|(?=[^\W\d_A-Za-z]))"
+)
 _DATE_OR_UNIT = re.compile(
     r"\d+\s*(?:[年月日号時时分秒点點元万亿億个個人名项項页頁次倍家台台度岁歲米%％]|[a-z]{1,3}\b)", re.IGNORECASE
 )
@@ -71,7 +73,7 @@ def numbering(text: str) -> Numbering | None:
     for scheme, level, pattern in _PATTERNS:
         if found := pattern.match(head):
             return Numbering(scheme, level, found.group(1).strip())
-    if (found := _DECIMAL.match(head)) and not _DATE_OR_UNIT.match(head):
+    if (found := _DECIMAL.match(head)) and not _DATE_OR_UNIT.match(head) and not is_quantity(text):
         number = found.group(1)
         depth = number.count(".") + 1
         if head[found.end() :].strip() or depth > 1:
@@ -114,8 +116,8 @@ class HeadingPath:
     def enter(self, title: Block) -> None:
         """Go below ``title``: its siblings, known by their scheme of numbering or else by level, are left."""
         text = " ".join(title.text.split())[: self._MAX_CHARS]
-        level = title.level or 4
         found = numbering(text)
+        level = found.level if found else title.level or 4
         scheme = found.scheme if found else f"level-{level}"
         depth = next((i for i, (other, _, _) in enumerate(self._entries) if other == scheme), None)
         if depth is None:

@@ -10,7 +10,7 @@ from ingest.base import OpenPage, TextLine
 from ingest.figures import paint, with_figures
 from ingest.headings import heading_level
 from ingest.order import reading_order
-from ingest.prose import Page, Row, joined, paragraphs, rows_of
+from ingest.prose import Page, Row, joined, listed, paragraphs, rows_of
 from ingest.refine import refined
 from ingest.regions import Region, find_regions, is_digital
 from ingest.rules import RuleFinder
@@ -128,7 +128,7 @@ def _content(
         size = max(row.size for row in rows)
         marks = "#" * heading_level(text, size, body) + " " if kind is BlockKind.TITLE else ""
         return kind, _Content(words, text, marks + text)
-    words, text = paragraphs(rows)
+    words, text = listed(rows) if kind is BlockKind.FIGURE else paragraphs(rows)
     return kind, _Content(words, text, text)
 
 

@@ -174,7 +174,13 @@ class _Maker:
 
     def _pieces(self, group: list[_Unit], page: PageRecord, goes_on: _Header | None) -> Iterator[_Piece]:
         table = next((b for b in group[-1].blocks if b.kind is BlockKind.TABLE), None)
-        if goes_on and len(group) == 1 and table and _is_continuation(goes_on, table):
+        if (
+            goes_on
+            and len(group) == 1
+            and table
+            and _may_continue(group[0], table)
+            and _is_continuation(goes_on, table)
+        ):
             yield from self._rows(table, group, page, goes_on)
         elif sum(u.tokens for u in group) <= self._limit:
             yield _joined(group, page)
@@ -274,6 +280,12 @@ def _joined(units: Sequence[_Unit], page: PageRecord) -> _Piece:
 def _columns(table: Block) -> int:
     """Number of columns, from the ruler line of the Markdown."""
     return table.markdown.split("\n", 2)[1].count("---") if "\n" in table.markdown else 0
+
+
+def _may_continue(unit: _Unit, table: Block) -> bool:
+    """Whether nothing stands before the table on its page but a caption that says so ("表 5（续）")."""
+    first = unit.blocks[0]
+    return first is table or bool(re.search(r"[续續]|continued", first.text, re.IGNORECASE))
 
 
 def _is_continuation(header: _Header, table: Block) -> bool:

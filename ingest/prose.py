@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ingest.base import TextLine
 from tuwen.types import Box, Word, is_cjk
 
-_HYPHENATED = re.compile(r"(?:^|[^A-Za-z0-9_-])(?:[A-Z]?[a-z]+[-‐]\n[a-z]{2,}|[A-Z]{2,}[-‐]\n[A-Z]{2,})")
+_HYPHENATED = re.compile(r"(?:^|[^A-Za-z0-9_-])(?:[A-Z]?[a-z]+[-‐]\n[a-z]{2,}|[A-Z]{2,}[-‐]\n[A-Z]{2,})(?![\w-]*-)")
 """A word, its hyphen at the end of a row, and the rest of the word; compounds keep theirs."""
 _CODE = re.compile(r"[\\{}$=<>|;#_]|\s--?\w|//|::|^\s*[%\[]")
 _LEADERS = re.compile(r"(?:[.．·…⋯・]\s*){4,}")
@@ -159,6 +159,11 @@ def paragraphs(rows: Sequence[Row]) -> tuple[list[Word], str]:
     return words, text
 
 
+def listed(rows: Sequence[Row]) -> tuple[list[Word], str]:
+    """Words and text of labels: a line for each row."""
+    return [word for row in rows for word in row.words], "\n".join(row.text for row in rows)
+
+
 def joined(rows: Sequence[Row]) -> tuple[list[Word], str]:
     """Words and text of a heading or caption: all rows in one."""
     words: list[Word] = []
@@ -216,4 +221,4 @@ def _is_code(rows: Sequence[Row]) -> bool:
     """Whether this is a program or a transcript of commands, whose line ends mean something."""
     text = "".join(row.text for row in rows)
     latin = sum(not is_cjk(char) for char in text)
-    return latin > 0.8 * len(text) and 2 * sum(bool(_CODE.search(row.text)) for row in rows) >= len(rows)
+    return latin > 0.8 * len(text) and 2 * sum(bool(_CODE.search(row.text)) for row in rows) > len(rows)
