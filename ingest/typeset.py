@@ -244,7 +244,10 @@ def _column_widths(rows: Iterable[tuple[str, ...]]) -> list[float]:
     for row in rows:
         lengths = [max(_length(line, _SIZE) for line in cell.split("\n")) for cell in row]
         widest = [max(pair) for pair in zip(widest, lengths, strict=True)] if widest else lengths
-    return [max(24.0, min(_CELL_WIDTH, width + 0.1) + 2 * _PADDING) for width in widest]
+    columns = [max(24.0, min(_CELL_WIDTH, width + 0.1) + 2 * _PADDING) for width in widest]
+    # A table across the page is one to the layout model too; a small one in a corner is not.
+    stretch = max(1.0, (_WIDTH - 2 * _MARGIN) / sum(columns))
+    return [width * stretch for width in columns]
 
 
 def _clean(text: str) -> str:

@@ -30,25 +30,34 @@ def write(page, lines: Sequence[str], at=(LEFT, TOP), size=FONT_SIZE, step=STEP,
 
 
 def text_pdf(*pages: Sequence[str], rotation: int = 0, size=(595, 842), **options) -> pymupdf.Document:
-    """A PDF with a text layer; a rotated one shows its text upright."""
+    """A PDF with a text layer; a rotated one is stored on its side and shows its text upright."""
     document = pymupdf.open()
     for lines in pages:
-        width, height = size if rotation % 180 == 0 else size[::-1]
+        write(document.new_page(width=size[0], height=size[1]), lines, **options)
+    return document if rotation == 0 else stored_rotated(document, rotation)
+
+
+def stored_rotated(upright: pymupdf.Document, rotation: int) -> pymupdf.Document:
+    """The same pages with their content turned and a /Rotate that turns it back."""
+    document = pymupdf.open()
+    for source in upright:
+        width, height = source.rect.width, source.rect.height
         page = document.new_page(width=width, height=height)
-        if rotation:
-            page.set_rotation(rotation)
-            for i, line in enumerate(lines):
-                point = pymupdf.Point(LEFT, TOP + i * STEP) * page.derotation_matrix
-                page.insert_text(point, line, fontname="china-s", fontsize=FONT_SIZE, rotate=rotation)
-        else:
-            write(page, lines, **options)
+        if rotation % 180:
+            page.set_mediabox(pymupdf.Rect(0, 0, height, width))
+        page.show_pdf_page(page.rect, upright, source.number, rotate=rotation)
+        page.set_rotation(rotation)
     return document
 
 
 def picture(lines: Sequence[str] = LINES, dpi: int = 150, size=(595, 842), **options) -> Image.Image:
     """A page as a scanner would give it."""
     with text_pdf(lines, size=size, **options) as document:
-        pixmap = document[0].get_pixmap(dpi=dpi)
+        return photographed(document[0], dpi)
+
+
+def photographed(page: pymupdf.Page, dpi: int = 150) -> Image.Image:
+    pixmap = page.get_pixmap(dpi=dpi)
     return Image.frombytes("RGB", (pixmap.width, pixmap.height), pixmap.samples)
 
 
@@ -84,8 +93,7 @@ def columns(text: str, rows: int = 20, size: int = 18) -> Image.Image:
         column, row = divmod(i, rows)
         writer.append((500 - column * 40, 80 + row * size * 1.2), char, font=font(), fontsize=size)
     writer.write_text(page)
-    pixmap = page.get_pixmap(dpi=150)
-    return Image.frombytes("RGB", (pixmap.width, pixmap.height), pixmap.samples)
+    return photographed(page)
 
 
 def pixels(image: Image.Image) -> np.ndarray:
