@@ -146,7 +146,8 @@ def print_answer(answer: Answer) -> None:
         )
     if answer.citations:
         first = answer.citations[0]
-        command = f'tuwen page {first.document_id[:8]} {first.page} --image page.png --highlight "{_one_line(first.quote)}"'
+        place = f"{first.document_id[:8]} {first.page}"
+        command = f'tuwen page {place} --image page.png --highlight "{_one_line(first.quote)}"'
         console.print(Text(f"{say('boxes_hint')} {command}", style="dim"), soft_wrap=True)
 
 
