@@ -21,6 +21,8 @@ _MARGIN = 0.14
 _PAGE_NUMBER = re.compile(
     r"[-–—·•|\s]*(?:第?\s*\d{1,4}\s*[页頁]?(?:\s*[/共,，]\s*共?\s*\d{1,4}\s*[页頁]?)?|[ivxlc]{1,7})[-–—·•|\s]*"
 )
+_ITEM = re.compile(r"\s*(?:[（(\[]|\d+\s*[.．、)）])")
+"""Numbers of list items, which headings share only when they are larger or stand alone."""
 _SENTENCE_END = ("。", "；", "，", ";", ",", "、")
 _MAX_TITLE = 80
 _GUTTER = 1.5
@@ -59,6 +61,8 @@ def refined(region: Region, lines: Sequence[TextLine], page: Page, body: float) 
         if columns and not _aligned(columns, lines):
             return [part for column in columns for part in refined(column, lines, page, body)]
         return _with_heading(region, rows, lines, body)
+    if region.kind is BlockKind.LIST and not _ITEM.match(text):
+        return _with_heading(region, rows, lines, body)
     return [region]
 
 
@@ -73,7 +77,7 @@ def _can_be_title(text: str, rows: int) -> bool:
 
 
 def _with_heading(region: Region, rows: list[Row], lines: Sequence[TextLine], body: float) -> list[Region]:
-    """Cut a heading off the top of a text region, if it starts with one."""
+    """Cut a heading off the top of a region of text or items, if it starts with one."""
     first, rest = rows[0], rows[1:]
     if not _is_heading(first, rest, body):
         return [region]
@@ -82,7 +86,7 @@ def _with_heading(region: Region, rows: list[Row], lines: Sequence[TextLine], bo
     title = Region(BlockKind.TITLE, Box.union(lines[i].box for i in head), head)
     if not tail:
         return [title]
-    return [title, Region(BlockKind.TEXT, Box.union(lines[i].box for i in tail), tail)]
+    return [title, Region(region.kind, Box.union(lines[i].box for i in tail), tail)]
 
 
 def _is_heading(row: Row, rest: Sequence[Row], body: float) -> bool:
