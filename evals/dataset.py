@@ -27,8 +27,8 @@ class OcrItem(PageRef):
     """What stands on a page."""
 
     text: str
-    match: Literal["contains"] | None = Field(
-        default=None, description="contains: the text is part of what is printed; otherwise it is all of it"
+    match: Literal["full", "contains"] = Field(
+        default="full", description="full: the text is all that is printed; contains: a part of it"
     )
     tags: tuple[str, ...] = ()
 
@@ -85,7 +85,7 @@ def _read(path: Path, model: type[_R]) -> tuple[_R, ...]:
     if not path.is_file():
         return ()
     records = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text("utf-8").split("\n"), 1):
         if not line.strip():
             continue
         try:

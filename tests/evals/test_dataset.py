@@ -30,7 +30,12 @@ def test_reads_all_parts(tmp_path: Path) -> None:
     assert loaded.queries[0].relevant[0].page == 2
     assert loaded.queries[0].tags == ("scan",)
     assert loaded.queries[0].answerable
-    assert loaded.ocr[0].match is None
+    assert loaded.ocr[0].match == "full"
+
+
+def test_only_a_newline_ends_a_record(tmp_path: Path) -> None:
+    line = json.dumps(OCR | {"text": "年\u2028假\x85", "match": "full"}, ensure_ascii=False)
+    assert load_dataset(dataset(tmp_path, ocr=[line])).ocr[0].text == "年\u2028假\x85"
 
 
 @pytest.mark.parametrize("part", ["queries", "ocr"])
