@@ -37,7 +37,7 @@ class Query(_Record):
     """A question, the strings that answer it, and the pages that hold an answer."""
 
     id: str = Field(min_length=1)
-    question: str = Field(min_length=1)
+    question: str = Field(description="may be blank, as in some published sets; counts as a miss")
     answers: tuple[str, ...] = ()
     relevant: tuple[PageRef, ...] = ()
     answerable: bool = True

@@ -61,10 +61,14 @@ def measure_ocr(engine: Tuwen, corpus: Corpus, item: OcrItem) -> OcrResult:
     return OcrResult(**common, accuracy=accuracy, f1=f1)
 
 
+_NO_QUESTION = Answer(question="", answer="", refused=True)
+"""Sets as published hold blank questions; they count, as misses."""
+
+
 def measure_retrieval(engine: Tuwen, corpus: Corpus, query: Query) -> RetrievalResult:
     """Score the first ten pages for one answerable question."""
     began = time.perf_counter()
-    hits = engine.search(query.question, top_k=10).hits
+    hits = engine.search(query.question, top_k=10).hits if query.question.strip() else ()
     elapsed = (time.perf_counter() - began) * 1000
     ranked: list[Place] = [(hit.document_id, hit.page) for hit in hits]
     relevant = corpus.places(query.relevant)
@@ -86,7 +90,7 @@ def measure_retrieval(engine: Tuwen, corpus: Corpus, query: Query) -> RetrievalR
 def measure_answer(engine: Tuwen, corpus: Corpus, query: Query) -> AnswerResult:
     """Ask one question; score the answer, its citations, and whether it was refused."""
     began = time.perf_counter()
-    answer = engine.ask(query.question)
+    answer = engine.ask(query.question) if query.question.strip() else _NO_QUESTION
     elapsed = (time.perf_counter() - began) * 1000
     words = "" if answer.refused else plain(answer)
     scored = query.answerable and bool(query.answers)
