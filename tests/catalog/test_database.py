@@ -48,13 +48,17 @@ def test_head_is_the_newest_migration() -> None:
 
 def test_opening_again_is_quick_and_needs_no_alembic(file: Path) -> None:
     Catalog.open(sqlite_url(file)).close()
-    started = time.perf_counter()
-    Catalog.open(sqlite_url(file)).close()
-    assert time.perf_counter() - started < 0.05
+    assert min(seconds_to_open(file) for _ in range(5)) < 0.05
     script = "import sys; from tuwen.catalog import Catalog; Catalog.open(sys.argv[1]); print('alembic' in sys.modules)"
     command = [sys.executable, "-c", script, sqlite_url(file)]
     ran = subprocess.run(command, check=True, capture_output=True, text=True)
     assert ran.stdout == "False\n"
+
+
+def seconds_to_open(file: Path) -> float:
+    started = time.perf_counter()
+    Catalog.open(sqlite_url(file)).close()
+    return time.perf_counter() - started
 
 
 def test_many_processes_may_open_an_empty_database_at_once(url: str) -> None:
@@ -216,15 +220,23 @@ def test_a_writer_killed_in_the_middle_leaves_what_was_committed(url: str) -> No
 
 def test_a_forked_child_does_not_share_its_parents_connections(url: str) -> None:
     with Catalog.open(url) as catalog:
-        catalog.collection(create=True)
+        parents = raw_connection(catalog)
+        assert raw_connection(catalog) is parents  # the pool gives it again, in this process
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
+                assert raw_connection(catalog) is not parents
                 catalog.collection(name="from the child", create=True)
                 code = 0
             finally:
                 os._exit(code)
         _, status = os.waitpid(pid, 0)
         assert status == 0
-        assert [c.name for c in catalog.collections()] == ["default", "from the child"]
+        assert raw_connection(catalog) is parents  # the child did not close it
+        assert [c.name for c in catalog.collections()] == ["from the child"]
+
+
+def raw_connection(catalog: Catalog) -> object:
+    with catalog._db.read() as session:
+        return session.connection().connection.dbapi_connection

@@ -46,7 +46,8 @@ class FolderBlobs:
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
-            _sync_folder(target.parent)
+            with contextlib.suppress(FileNotFoundError):  # deleted at once, folder and all, by someone else
+                _sync_folder(target.parent)
 
     def get(self, key: str) -> bytes:
         """The whole value. Raises NotFoundError."""
