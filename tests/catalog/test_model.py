@@ -149,4 +149,4 @@ class CatalogMachine(RuleBasedStateMachine):
 
 
 TestCatalogMachine = CatalogMachine.TestCase
-TestCatalogMachine.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
+TestCatalogMachine.settings = settings(max_examples=50, stateful_step_count=20, deadline=None)
