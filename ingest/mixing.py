@@ -23,6 +23,8 @@ _ODD_SCRIPTS = 3
 """A font without a usable encoding gives letters of many scripts; real text that is no Chinese has one or two."""
 _GARBLED = 0.25
 """Share of odd characters from which a line is not believed."""
+_FEW, _FEW_SHARE = 8, 0.02
+"""Fewer odd characters on a page are symbols of a formula, which are left as they are."""
 _USUAL = frozenset(("LATIN", "CJK", "DIGIT", "GREEK", "CYRILLIC", "HIRAGANA", "KATAKANA", "FULLWIDTH", "HALFWIDTH"))
 
 
@@ -46,18 +48,23 @@ def garbled_lines(lines: Sequence[TextLine]) -> frozenset[int]:
     """Indices of text-layer lines whose characters cannot be what is printed.
 
     A PDF font without a usable ToUnicode map yields replacement characters, private-use or unassigned code
-    points, or letters of scripts that never stand together.
+    points, or letters of scripts that never stand together. A few such symbols on a page are no reason for
+    suspicion, and give none.
     """
     page = Counter(script for line in lines for word in line.words for c in word.text if (script := _script(c)))
     odd = {script for script in page if script not in _USUAL}
     mixed = len(odd - {"UNKNOWN"}) >= _ODD_SCRIPTS
     suspects = odd if mixed else {"UNKNOWN"} & odd
     found = set()
+    total = bad = 0
     for i, line in enumerate(lines):
         chars = [c for word in line.words for c in word.text]
-        if chars and sum(_script(c) in suspects for c in chars) >= _GARBLED * len(chars):
+        odd_chars = sum(_script(c) in suspects for c in chars)
+        total += len(chars)
+        if chars and odd_chars >= _GARBLED * len(chars):
             found.add(i)
-    return frozenset(found)
+            bad += odd_chars
+    return frozenset(found) if bad >= max(_FEW, _FEW_SHARE * total) else frozenset()
 
 
 def unread_pictures(page: OpenPage, lines: Iterable[TextLine]) -> list[Box]:
