@@ -16,12 +16,16 @@ from numpy.typing import NDArray
 from retrieval.base import RGB, DenseVector, EncoderDescription, Role, Vector
 from tuwen.errors import InvalidRequestError
 
-VERSION = 1
+VERSION = 2
 _SIDE = 128
 _FREQUENCIES = 24
 _PROFILE = 64
 _INK = 0.12
 """Departure from the background, of full contrast, from which a pixel is content."""
+_FRAME = 16
+"""Grey levels by which a page departs from a frame around it."""
+_PAGE_SHARE = 0.3
+"""Of an image within a frame: the least that the page fills."""
 
 Plane = NDArray[np.float32]
 
@@ -76,11 +80,27 @@ def _ink(grey: NDArray[np.uint8]) -> Plane:
     """0 for the background (the commonest grey), 1 for the strongest departure from it."""
     import cv2
 
-    smooth = cv2.GaussianBlur(grey, (3, 3), 0)
-    background = int(np.bincount(smooth.ravel(), minlength=256).argmax())
-    departure = np.abs(smooth.astype(np.float32) - background)
+    smooth = _unframed(np.asarray(cv2.GaussianBlur(grey, (3, 3), 0), np.uint8))
+    departure = np.abs(smooth.astype(np.float32) - _commonest(smooth))
     strongest = float(np.percentile(departure, 99.5))
     return np.asarray(np.clip(departure / max(strongest, 8.0), 0.0, 1.0), np.float32)
+
+
+def _commonest(grey: NDArray[np.uint8]) -> int:
+    return int(np.bincount(grey.ravel(), minlength=256).argmax())
+
+
+def _unframed(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Without the plain frame that a viewer draws around a page, where its grey is not the page's."""
+    frame = int(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
+    if abs(frame - _commonest(grey)) <= _FRAME:
+        return grey
+    inside = np.abs(grey.astype(np.int16) - frame) > _FRAME
+    rows, columns = (np.flatnonzero(inside.mean(axis=axis) > _PAGE_SHARE) for axis in (1, 0))
+    if len(rows) < 8 or len(columns) < 8:
+        return grey
+    # The blurred seam is neither page nor frame: two pixels less on each side.
+    return grey[rows[0] + 2 : rows[-1] - 1, columns[0] + 2 : columns[-1] - 1]
 
 
 def _trimmed(ink: Plane) -> Plane:

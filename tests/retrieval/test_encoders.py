@@ -219,10 +219,11 @@ class TestPerceptual:
             lambda page: (page * 0.7).astype(np.uint8),
             lambda page: (page * 0.5 + 120).astype(np.uint8),
             lambda page: cv2.copyMakeBorder(page, 90, 20, 140, 60, cv2.BORDER_CONSTANT, value=(255, 255, 255)),
+            lambda page: cv2.copyMakeBorder(page, 40, 60, 80, 80, cv2.BORDER_CONSTANT, value=(60, 60, 60)),
             lambda page: page[35:-35, 40:-25],
             lambda page: np.clip(page + np.random.default_rng(0).normal(0, 12, page.shape), 0, 255).astype(np.uint8),
         ],
-        ids=["small", "large", "jpeg", "dark", "pale", "framed", "cropped-margins", "noise"],
+        ids=["small", "large", "jpeg", "dark", "pale", "framed", "dark-framed", "cropped-margins", "noise"],
     )
     def test_a_changed_picture_finds_its_page(self, pages, change):
         for i in range(0, 40, 5):
