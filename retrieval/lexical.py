@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["passage", "query"]
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same text gives other terms or weights; part of the encoder's fingerprint."""
 
 
@@ -106,7 +106,7 @@ def words(text: str) -> list[str]:
 
 
 def _han_terms(run: str) -> Iterator[str]:
-    yield from (char for char in run if char not in _STOP_CHARACTERS)
+    yield from (char for char in run if len(run) == 1 or char not in _STOP_CHARACTERS)
     for i in range(len(run) - 1):
         yield run[i : i + 2]
     if len(run) > 2:

@@ -42,7 +42,9 @@ def parse_numeral(text: str) -> int | None:
             section += (digit or 1) * _UNITS[char]
             digit = 0
         elif char in _MYRIADS:
-            total = (total + section + digit) * _MYRIADS[char]
+            # 亿 scales all before it (三万亿), 万 only what follows the last 亿 (三亿二千万).
+            part = section + digit
+            total = (total + part) * 10**8 if char == "亿" else total + part * 10**4
             section = digit = 0
         else:
             return None
