@@ -245,6 +245,19 @@ def test_hidden_are_those_that_left_traces_and_do_not_answer(
     assert catalog.hidden(collection) == {begun}
 
 
+def test_stale_are_those_that_answer_from_an_earlier_reading(catalog: Catalog, add: AddFile) -> None:
+    old, new, waiting = (add(f"{n}.pdf", str(n)).document.document_id for n in range(3))
+    for document_id, fingerprint in ((old, "f1"), (new, "f2")):
+        catalog.ledger.done(document_id, [1, 2], "index", fingerprint)
+        catalog.finish(document_id)
+    assert catalog.stale("index", "f1") == [new]
+    assert catalog.stale("index", "f2") == [old]
+    assert set(catalog.stale("index", "f3")) == {old, new}
+    assert waiting not in catalog.stale("index", "f3")
+    catalog.requeue(old)  # once it is queued again, it is not asked for twice
+    assert catalog.stale("index", "f2") == []
+
+
 def test_retry_failed(catalog: Catalog, collection: Collection, add: AddFile) -> None:
     failed, lame, fine = (add(f"{n}.pdf", str(n)).document.document_id for n in range(3))
     catalog.fail(failed, ERROR)

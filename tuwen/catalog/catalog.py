@@ -373,6 +373,14 @@ class Catalog:
         with self._db.read() as session:
             return list(session.scalars(select(DocumentRow.id).where(versions.replaced())))
 
+    def stale(self, stage: str, fingerprint: str) -> list[str]:
+        """Ids of answering documents that never went through a stage under this fingerprint.
+
+        Settings or models have changed since they were read: :meth:`requeue` them.
+        """
+        with self._db.read() as session:
+            return list(session.scalars(select(DocumentRow.id).where(queries.stale(stage, fingerprint))))
+
     def delete(self, document_id: str) -> int:
         """Remove a document with its ledger and warnings; the number of rows that left, 0 when there was none."""
         with self._db.write() as session:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from tuwen.catalog.models import CollectionRow, DocumentRow, LedgerRow, WarningRow
-from tuwen.catalog.records import CatalogStats, Collection, DocumentList, to_document
+from tuwen.catalog.models import CollectionRow, DocumentRow, LedgerRow, PageState, WarningRow
+from tuwen.catalog.records import READY, CatalogStats, Collection, DocumentList, to_document
 from tuwen.catalog.versions import replaced
 from tuwen.errors import InvalidRequestError, NotFoundError
 from tuwen.types import DocumentStatus
@@ -67,6 +67,17 @@ def hidden() -> ColumnElement[bool]:
     """The condition that a document may have points in the index and must not answer."""
     has_ledger = exists().where(LedgerRow.document_id == DocumentRow.id)
     return or_(DocumentRow.deleted_at.is_not(None), and_(~DocumentRow.is_current, has_ledger))
+
+
+def stale(stage: str, fingerprint: str) -> ColumnElement[bool]:
+    """The condition that an answering, finished document has no page through a stage under a fingerprint."""
+    through = exists().where(
+        LedgerRow.document_id == DocumentRow.id,
+        LedgerRow.stage == stage,
+        LedgerRow.fingerprint == fingerprint,
+        LedgerRow.state == PageState.DONE,
+    )
+    return and_(DocumentRow.is_current, DocumentRow.status.in_(READY), DocumentRow.deleted_at.is_(None), ~through)
 
 
 def stats(session: Session, scope: tuple[ColumnElement[bool], ...]) -> CatalogStats:
