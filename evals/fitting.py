@@ -18,8 +18,9 @@ from evals.measure import Place
 from evals.metrics import fold, mean, simplify
 from retrieval.answerers.calibration import Calibration, LinearModel, softmax
 from retrieval.answerers.ranking import QUESTION_FEATURES, UNIT_FEATURES, Ranking, rank_units
-from retrieval.answerers.selection import select
-from retrieval.answerers.units import units_of
+from retrieval.answerers.selection import claims, select
+from retrieval.answerers.trimming import WINDOW_FEATURES, trim, windows
+from retrieval.answerers.units import Unit, units_of
 from retrieval.base import Encoder, Evidence
 
 Vector = NDArray[np.floating]
@@ -27,9 +28,11 @@ _RIDGE = 1.0
 _STEPS = 50
 _BEREFT_IMPORTANCE = 0.03
 """Of a question without its answer: together they count for less than the truly unanswerable ones."""
+_TRIMMING_IMPORTANCE = 5.0
+"""Of one sentence, shared by its runs of clauses."""
 _SHARE_OF_LIMIT = 0.85
 """Answers may grow to this share of the aimed-at length on the fitting set; other sets have longer sentences."""
-_GAINS = (0.02, 0.01, 0.006, 0.004, 0.003, 0.0025, 0.002, 0.0015, 0.001, 0.0005)
+_GAINS = (0.02, 0.01, 0.006, 0.004, 0.003, 0.0025, 0.00225, 0.002, 0.00175, 0.0015, 0.001, 0.0005)
 
 
 class Observation(NamedTuple):
@@ -80,10 +83,12 @@ def observe(query: Query, evidence: Sequence[Evidence], relevant: set[Place], en
 def fit(observations: Sequence[Observation], max_chars: int) -> Calibration:
     """All numbers from one set of questions."""
     ranking = _fit_ranking(observations)
+    trimming = _fit_trimming(observations, ranking)
     return Calibration(
         ranking=ranking,
         refusal=_fit_refusal(observations, ranking),
-        gain_per_char=_fit_gain(observations, ranking, max_chars),
+        trimming=trimming,
+        gain_per_char=_fit_gain(observations, ranking, trimming, max_chars),
     )
 
 
@@ -121,12 +126,15 @@ def _predict(item: Observation, calibration: Calibration, max_chars: int) -> tup
     shares = softmax(calibration.ranking(item.ranking.features))
     best = int(shares.argmax())
     refused = float(calibration.refusal(item.ranking.question_features(best)[None])[0]) > 0
-    return refused, _text(item.ranking, select(item.ranking.units, shares, calibration.gain_per_char, max_chars))
+    chosen = select(item.ranking.units, shares, calibration.gain_per_char, max_chars)
+    return refused, _text(item.ranking, chosen, calibration.trimming, calibration.gain_per_char)
 
 
-def _text(ranking: Ranking, chosen: Sequence[int]) -> str:
-    places = sorted(chosen, key=lambda i: (ranking.units[i].evidence, ranking.units[i].order))
-    return "".join(ranking.units[i].text for i in places)
+def _text(ranking: Ranking, chosen: Sequence[int], trimming: LinearModel, gain: float) -> str:
+    def shorten(unit: Unit) -> str:
+        return trim(ranking, unit, trimming, gain)
+
+    return "".join(claim.text for claim in claims([ranking.units[i] for i in chosen], ranking.evidence, shorten))
 
 
 def _fit_ranking(observations: Sequence[Observation]) -> LinearModel:
@@ -151,29 +159,49 @@ def _fit_refusal(observations: Sequence[Observation], ranking: LinearModel) -> L
     bereft = [item.bereft for item in observations if item.bereft and item.bereft.units]
     rows = np.stack([_question_row(one, ranking) for one in [*(one for one, _ in seen), *bereft]])
     target = np.array([*(float(refuse) for _, refuse in seen), *[1.0] * len(bereft)])
-    mean_, scale = _moments(rows[: len(seen)])
-    rows = np.column_stack([(rows - mean_) / scale, np.ones(len(rows))])
     # Unanswerable questions are few in a set and not in life: the square root meets half-way.
     unanswerable = max(1.0, target[: len(seen)].sum())
     importance = np.where(target == 1, math.sqrt((len(seen) - unanswerable) / unanswerable), 1.0)
     importance[len(seen) :] = _BEREFT_IMPORTANCE
-    weights, ridge = np.zeros(rows.shape[1]), np.diag([_RIDGE] * (rows.shape[1] - 1) + [1e-6])
+    return _fit_logistic(QUESTION_FEATURES, rows, target, importance)
+
+
+def _fit_trimming(observations: Sequence[Observation], ranking: LinearModel) -> LinearModel:
+    """On the best units that hold the whole answer, each counting the same however many runs of clauses it has."""
+    rows, target, importance = [np.zeros((0, len(WINDOW_FEATURES)))], [np.zeros(0)], [np.zeros(0)]
+    for item in observations:
+        best = int(ranking(item.ranking.features).argmax()) if item.right.any() else -1
+        unit = item.ranking.units[best]
+        found = windows(item.ranking, unit) if best >= 0 and _holds(item.answers, unit.text) else None
+        if found:
+            rows.append(found.features)
+            target.append(np.array([_holds(item.answers, text) for text in found.texts], float))
+            importance.append(np.full(len(found.texts), _TRIMMING_IMPORTANCE / len(found.texts)))
+    return _fit_logistic(WINDOW_FEATURES, np.vstack(rows), np.concatenate(target), np.concatenate(importance))
+
+
+def _fit_logistic(features: tuple[str, ...], rows: Vector, target: Vector, importance: Vector) -> LinearModel:
+    mean_, scale = _moments(rows)
+    rows = np.column_stack([(rows - mean_) / scale, np.ones(len(rows))])
+    weights, ridge = np.zeros(rows.shape[1]), np.diag([_RIDGE] * len(features) + [1e-6])
     for _ in range(_STEPS):
         chance = 1 / (1 + np.exp(-(rows @ weights)))
         gradient = rows.T @ (importance * (chance - target)) + ridge @ weights
         hessian = (rows * (importance * chance * (1 - chance))[:, None]).T @ rows + ridge
         weights = weights - _bounded(np.linalg.solve(hessian, gradient))
-    return _model(QUESTION_FEATURES, mean_, scale, weights[:-1], float(weights[-1]))
+    return _model(features, mean_, scale, weights[:-1], float(weights[-1]))
 
 
-def _fit_gain(observations: Sequence[Observation], ranking: LinearModel, max_chars: int) -> float:
-    asked = [item for item in observations if item.answerable and item.ranking.units]
-    shares = [softmax(ranking(item.ranking.features)) for item in asked]
+def _fit_gain(
+    observations: Sequence[Observation], ranking: LinearModel, trimming: LinearModel, max_chars: int
+) -> float:
+    asked = [item.ranking for item in observations if item.answerable and item.ranking.units]
+    shares = [softmax(ranking(one.features)) for one in asked]
     allowed = _GAINS[0]
     for gain in _GAINS:
         lengths = [
-            float(len(_text(item.ranking, select(item.ranking.units, share, gain, max_chars))))
-            for item, share in zip(asked, shares, strict=True)
+            float(len(_text(one, select(one.units, share, gain, max_chars), trimming, gain)))
+            for one, share in zip(asked, shares, strict=True)
         ]
         if mean(lengths) > _SHARE_OF_LIMIT * max_chars:
             break
@@ -186,6 +214,8 @@ def _bounded(step: Vector) -> Vector:
 
 
 def _moments(rows: Vector) -> tuple[Vector, Vector]:
+    if not len(rows):
+        return np.zeros(rows.shape[1]), np.ones(rows.shape[1])
     scale = rows.std(0)
     return rows.mean(0), np.where(scale > 1e-9, scale, 1.0)
 

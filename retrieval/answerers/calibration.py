@@ -44,6 +44,8 @@ class Calibration(Model):
     """Of units; a softmax over a question's units gives the probability that each holds the answer."""
     refusal: LinearModel
     """Of questions; the logistic of it is the probability that the evidence does not answer."""
+    trimming: LinearModel
+    """Of runs of clauses; the logistic of it is the probability that a run holds the answer if its sentence does."""
     gain_per_char: float
     """A further unit is added while its probability, per character that it costs, is at least this."""
 

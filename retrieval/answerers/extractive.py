@@ -9,7 +9,8 @@ from retrieval.answerers.calibration import Calibration, softmax
 from retrieval.answerers.conflict import find_conflict
 from retrieval.answerers.ranking import Ranking, rank
 from retrieval.answerers.selection import claims, select
-from retrieval.base import Draft, Encoder, Evidence
+from retrieval.answerers.trimming import trim
+from retrieval.base import Claim, Draft, Encoder, Evidence
 from tuwen.settings import AnswerSettings
 from tuwen.types import RefusalReason, VerdictCode
 
@@ -39,14 +40,20 @@ class ExtractiveAnswerer:
         best = int(shares.argmax())
         confidence = self._confidence(ranking, best)
         if confidence < self._settings.refuse_below:
-            page = evidence[ranking.units[best].evidence]
-            return Draft(claims([ranking.units[best]], evidence), confidence, _reason([page]))
+            return Draft(self._claims(ranking, [best]), confidence, _reason([evidence[ranking.units[best].evidence]]))
         rival = find_conflict(ranking, best)
         if rival is not None:
-            chosen = [best, rival]
-        else:
-            chosen = select(ranking.units, shares, self._calibration.gain_per_char, self._settings.max_chars)
-        return Draft(claims([ranking.units[i] for i in chosen], evidence), confidence, conflict=rival is not None)
+            return Draft(self._claims(ranking, [best, rival]), confidence, conflict=True)
+        chosen = select(ranking.units, shares, self._calibration.gain_per_char, self._settings.max_chars)
+        return Draft(self._claims(ranking, chosen), confidence)
+
+    def _claims(self, ranking: Ranking, chosen: Sequence[int]) -> tuple[Claim, ...]:
+        numbers = self._calibration
+        return claims(
+            [ranking.units[i] for i in chosen],
+            ranking.evidence,
+            lambda unit: trim(ranking, unit, numbers.trimming, numbers.gain_per_char),
+        )
 
     def _confidence(self, ranking: Ranking, best: int) -> float:
         """Probability that the evidence answers."""

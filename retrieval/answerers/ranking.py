@@ -38,7 +38,7 @@ missing: share of the question's words, by what they tell, that the best unit, i
 dense: the highest cosine
 chars: of the best unit
 """
-_SHORTLIST = 16
+_SHORTLIST = 10
 """Units that are compared by their vectors; the others cannot win on words."""
 
 
@@ -48,7 +48,7 @@ class Ranking(NamedTuple):
     question: Question
     evidence: Sequence[Evidence]
     units: list[Unit]
-    """The most promising ones, at most 16, best page first."""
+    """The most promising ones, at most 10, best page first."""
     features: NDArray[np.float64]
     """Shape (units, 8), columns as :data:`UNIT_FEATURES`."""
     surroundings: list[str]
@@ -58,7 +58,7 @@ class Ranking(NamedTuple):
         """Features of the question given its best unit, shape (3,), as :data:`QUESTION_FEATURES`."""
         dense = float(self.features[:, UNIT_FEATURES.index("dense")].max())
         chars = float(self.features[best, UNIT_FEATURES.index("chars")])
-        return np.array([missing(self.question.words, _plain(self.surroundings[best])), dense, chars])
+        return np.array([missing(self.question.words, plain(self.surroundings[best])), dense, chars])
 
 
 def rank(question: str, evidence: Sequence[Evidence], encoder: Encoder) -> Ranking:
@@ -86,24 +86,24 @@ def missing(words: Mapping[str, float], printed: str) -> float:
 
 def _lexical_features(question: Question, units: Sequence[Unit], evidence: Sequence[Evidence]) -> NDArray[np.float64]:
     """All features but ``dense``, which is left 0; shape (units, 8)."""
-    held = [_terms(unit.reading) for unit in units]
-    terms = _weigh(question.terms, held)
-    plain = [_plain(unit.reading) for unit in units]
-    chars = _weigh(dict.fromkeys(question.chars, 1.0), [frozenset(text) for text in plain], absent=True)
+    held = [terms_of(unit.reading) for unit in units]
+    terms = weigh(question.terms, held)
+    wordings = [plain(unit.reading) for unit in units]
+    chars = weigh(dict.fromkeys(question.chars, 1.0), [frozenset(text) for text in wordings], absent=True)
     best = max((item.score for item in evidence), default=0.0) or 1.0
     rows = np.zeros((len(units), len(UNIT_FEATURES)))
     for i, unit in enumerate(units):
-        heading = _terms(unit.heading)
+        heading = terms_of(unit.heading)
         around = held[i].union(heading, *(held[j] for j in _neighbours(units, i)))
         rest = {term: weight for term, weight in terms.items() if term not in heading}
         rows[i] = (
-            _share(terms, held[i] | heading),
-            _share(terms, around),
-            _share(rest, held[i]),
-            _share(chars, plain[i]),
+            share(terms, held[i] | heading),
+            share(terms, around),
+            share(rest, held[i]),
+            share(chars, wordings[i]),
             evidence[unit.evidence].score / best,
             0.0,
-            type_match(question, plain[i]),
+            type_match(question, wordings[i]),
             math.log1p(unit.order),
         )
     return rows
@@ -124,7 +124,7 @@ def _similarities(question: str, units: Sequence[Unit], encoder: Encoder) -> NDA
     return cosines
 
 
-def _weigh(wanted: Mapping[str, float], held: Sequence[Collection[str]], *, absent: bool = False) -> dict[str, float]:
+def weigh(wanted: Mapping[str, float], held: Sequence[Collection[str]], *, absent: bool = False) -> dict[str, float]:
     """Weights times inverse document frequency over ``held``; what none holds is left out unless ``absent``."""
     weights: dict[str, float] = {}
     for item, weight in wanted.items():
@@ -134,7 +134,8 @@ def _weigh(wanted: Mapping[str, float], held: Sequence[Collection[str]], *, abse
     return weights
 
 
-def _share(weights: Mapping[str, float], held: Collection[str]) -> float:
+def share(weights: Mapping[str, float], held: Collection[str]) -> float:
+    """The part of the weights whose item is ``held``, 0..1."""
     total = sum(weights.values())
     return sum(weight for item, weight in weights.items() if item in held) / total if total else 0.0
 
@@ -158,10 +159,12 @@ def _presence(word: str, printed: str) -> float:
 
 
 @lru_cache(maxsize=16384)
-def _terms(text: str) -> frozenset[str]:
+def terms_of(text: str) -> frozenset[str]:
+    """The distinct terms of a text."""
     return frozenset(analyze(text))
 
 
 @lru_cache(maxsize=16384)
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Normalised, without white space."""
     return fold_space(normalize(text))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,27 +34,34 @@ def select(units: Sequence[Unit], shares: NDArray[np.float64], gain_per_char: fl
     return chosen
 
 
-def claims(units: Sequence[Unit], evidence: Sequence[Evidence]) -> tuple[Claim, ...]:
-    """Claims of the chosen units: pages in the order given, reading order on a page, neighbours as one."""
+def claims(units: Sequence[Unit], evidence: Sequence[Evidence], shorten: Callable[[Unit], str]) -> tuple[Claim, ...]:
+    """Claims of the chosen units: pages in the order given, reading order on a page, neighbours as one.
+
+    ``shorten`` gives the part that is said of a unit that stands alone.
+    """
     rank = {unit.evidence: i for i, unit in reversed(list(enumerate(units)))}
     ordered = sorted(units, key=lambda unit: (rank[unit.evidence], unit.words.start))
-    merged: list[Unit] = []
+    groups: list[list[Unit]] = []
     for unit in ordered:
-        if merged and merged[-1].evidence == unit.evidence and unit.words.start <= merged[-1].words.end:
-            merged[-1] = _join(merged[-1], unit)
+        last = groups[-1][-1] if groups else None
+        if last and last.evidence == unit.evidence and unit.words.start <= last.words.end:
+            groups[-1].append(unit)
         else:
-            merged.append(unit)
-    return tuple(_claim(unit, evidence[unit.evidence]) for unit in merged)
+            groups.append([unit])
+    return tuple(_claim(group, evidence[group[0].evidence], shorten) for group in groups)
 
 
-def _claim(unit: Unit, item: Evidence) -> Claim:
-    return Claim(unit.text, (Quote(unit.text, item.document_id, item.record.page, unit.words),))
+def _claim(group: Sequence[Unit], item: Evidence, shorten: Callable[[Unit], str]) -> Claim:
+    text = shorten(group[0]) if len(group) == 1 else _join([unit.text for unit in group])
+    words = WordSpan(group[0].words.start, group[-1].words.end)
+    return Claim(text, (Quote(text, item.document_id, item.record.page, words),))
 
 
-def _join(one: Unit, other: Unit) -> Unit:
-    gap = "" if is_cjk(one.text[-1]) else " "
-    words = WordSpan(one.words.start, other.words.end)
-    return one._replace(text=f"{one.text}{gap}{other.text}", words=words)
+def _join(texts: Sequence[str]) -> str:
+    joined = texts[0]
+    for text in texts[1:]:
+        joined += text if is_cjk(joined[-1]) else f" {text}"
+    return joined
 
 
 def _overlap(one: Unit, other: Unit) -> bool:

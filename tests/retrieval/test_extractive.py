@@ -15,6 +15,7 @@ from retrieval.answerers.extractive import ExtractiveAnswerer
 from retrieval.answerers.question import Kind, analyze_question, information
 from retrieval.answerers.ranking import QUESTION_FEATURES, UNIT_FEATURES, missing, rank
 from retrieval.answerers.selection import claims, select
+from retrieval.answerers.trimming import WINDOW_FEATURES, trim
 from retrieval.answerers.units import Unit, units_of
 from retrieval.base import Answerer, Encoder, Vector
 from retrieval.encoders import build_encoders
@@ -229,9 +230,31 @@ def test_selection_weighs_gain_against_length() -> None:
 
 def test_neighbours_become_one_claim_and_pages_keep_their_rank() -> None:
     first, second, third = units(4, 4, 4, page=(1, 1, 0))
-    made = claims([second, third, first], [evidence_of(CANTEEN, document="d0"), evidence_of(CANTEEN, document="d1")])
+    made = claims(
+        [second, third, first], [evidence_of(CANTEEN, document="d0"), evidence_of(CANTEEN, document="d1")], _whole
+    )
     assert [(claim.text, claim.quotes[0].document_id) for claim in made] == [("字" * 8, "d1"), ("字" * 4, "d0")]
     assert made[0].quotes[0].words == WordSpan(0, 8)
+
+
+def _whole(unit: Unit) -> str:
+    return unit.text
+
+
+def test_a_long_sentence_is_cut_to_the_clauses_that_answer(encoder: Encoder) -> None:
+    text = (
+        "星河园区的变电站位于园区东北角，占地三百平方米，由两台干式变压器和一套备用柴油发电机组成，"
+        "每年八月例行检修一次，检修期间由物业公司提前三天张贴通知，并安排临时照明。"
+    )
+    ranking = rank("变电站每年几月检修？", [evidence_of(page_of((BlockKind.TITLE, "变电站"), text))], encoder)
+    calibration = Calibration.load()
+    (unit,) = ranking.units
+    short = trim(ranking, unit, calibration.trimming, gain_per_char=0.01)
+    assert "每年八月例行检修一次" in short
+    assert short in text
+    assert len(short) < len(text)
+    assert trim(ranking, unit, calibration.trimming, gain_per_char=0.0) == text
+    assert trim(ranking, unit._replace(text=text[:50], reading=text[:50]), calibration.trimming, 0.01) == text[:50]
 
 
 class _Constant:
@@ -249,7 +272,7 @@ def test_few_units_are_encoded() -> None:
     long = page_of("。".join(f"第{i}条 员工应当遵守规定" for i in range(100)), rows=200)
     encoder = _Constant()
     ranking = rank("第37条规定了什么？", [evidence_of(long)], encoder)
-    assert encoder.texts <= 17
+    assert encoder.texts <= 11
     assert any("第37条" in unit.text for unit in ranking.units)
     assert ranking.features.shape == (len(ranking.units), len(UNIT_FEATURES))
 
@@ -258,6 +281,7 @@ def test_the_shipped_numbers_fit_the_features() -> None:
     calibration = Calibration.load()
     assert calibration.ranking.features == UNIT_FEATURES
     assert calibration.refusal.features == QUESTION_FEATURES
+    assert calibration.trimming.features == WINDOW_FEATURES
     with pytest.raises(ValueError, match="equally long"):
         LinearModel(features=("a",), mean=(0.0,), scale=(1.0,), weights=())
 
