@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,8 @@ from ingest.base import OpenDocument
 from ingest.discovery import sniff
 from ingest.documents import open_document
 from tuwen.settings import IngestSettings
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, as pages do
 
 
 @pytest.fixture
