@@ -148,6 +148,8 @@ class Tuwen:
                 skipped.append(found)
             else:
                 outcomes.append(self._add(into, found))
+        for document_id in self.catalog.stale(Stage.INDEX, self.fingerprints.encode):
+            self.catalog.requeue(document_id)  # settings or models changed since it was indexed
         passwords = {document.document_id: password for document in outcomes} if password else {}
         Worker(stores, Setup(self.settings, self.home), on_event).drain(passwords)
         return IngestReport(documents=tuple(map(self._outcome, outcomes)), skipped=tuple(skipped))

@@ -89,6 +89,7 @@ def test_stats(catalog: Catalog, document_id: str, add: AddFile) -> None:
     catalog.ledger.failed(document_id, 1, "encode", "f", ERROR, 1)
     catalog.warn(document_id, 1, "blank", "x")
     catalog.warn(document_id, 2, "blank", "x")
+    catalog.ledger.done(document_id, [1, 2], "read", "after a change of settings")
     add("b.pdf", "b")
     stats = catalog.stats()
     assert stats.documents == {"queued": 2}

@@ -133,3 +133,20 @@ def test_what_is_not_there_is_not_found(tmp_path: Path, open_engine: Callable[[]
             engine.page(document.document_id, 4)
         with pytest.raises(NotFoundError):
             engine.page("ffffffff", 1)
+
+
+def test_after_a_change_of_settings_ingest_indexes_again_and_reads_nothing_again(
+    tmp_path: Path, open_engine: Callable[[], Tuwen], settings: Settings
+) -> None:
+    file = draw_pdf(tmp_path / "a.pdf", report(1))
+    with open_engine() as engine:
+        (document,) = engine.ingest([file]).documents
+    changed = load_settings(environ={"TUWEN_INGEST__WORKERS": "1", "TUWEN_ENCODERS__SPARSE__K1": "1.5"})
+    events: list[IngestEvent] = []
+    with Tuwen.open(changed, tmp_path / "home") as engine:
+        assert engine.search("项目1第2期的预算").hits == ()
+        engine.ingest([file], on_event=events.append)
+        hits = engine.search("项目1第2期的预算").hits
+        assert (hits[0].document_id, hits[0].page) == (document.document_id, 2)
+        assert engine.catalog.document(document.document_id).status is DocumentStatus.READY
+    assert {event.stage for event in events} & {"inspect", "read"} == set()

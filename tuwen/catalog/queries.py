@@ -86,18 +86,23 @@ def stats(session: Session, scope: tuple[ColumnElement[bool], ...]) -> CatalogSt
     documents = _count(session, select(DocumentRow.status, func.count()).where(*alive).group_by(DocumentRow.status))
     codes = select(WarningRow.code, func.count()).join(DocumentRow, WarningRow.document_id == DocumentRow.id)
     warnings = _count(session, codes.where(*alive).group_by(WarningRow.code))
-    stages = select(LedgerRow.stage, LedgerRow.state, func.count()).join(
-        DocumentRow, LedgerRow.document_id == DocumentRow.id
-    )
-    pages: dict[str, dict[str, int]] = {}
-    for stage, state, number in session.execute(stages.where(*alive).group_by(LedgerRow.stage, LedgerRow.state)):
-        pages.setdefault(stage, {})[state] = number
-    return CatalogStats(documents, pages, warnings)
+    return CatalogStats(documents, _pages(session, alive), warnings)
 
 
 def status_filter(status: DocumentStatus | Sequence[DocumentStatus]) -> ColumnElement[bool]:
     """Documents in one of these states."""
     return DocumentRow.status.in_([status] if isinstance(status, DocumentStatus) else status)
+
+
+def _pages(session: Session, alive: tuple[ColumnElement[bool], ...]) -> dict[str, dict[str, int]]:
+    columns = (LedgerRow.stage, LedgerRow.state, LedgerRow.document_id, LedgerRow.page)
+    entries = select(*columns).join(DocumentRow, LedgerRow.document_id == DocumentRow.id).where(*alive)
+    once = entries.distinct().subquery()  # a page that went through a stage twice, under two fingerprints, is one page
+    query = select(once.c.stage, once.c.state, func.count()).group_by(once.c.stage, once.c.state)
+    pages: dict[str, dict[str, int]] = {}
+    for stage, state, number in session.execute(query):
+        pages.setdefault(stage, {})[state] = number
+    return pages
 
 
 def _count(session: Session, query: Select[str, int]) -> dict[str, int]:
