@@ -12,8 +12,8 @@ from evals import metrics
 from evals.dataset import Dataset, OcrItem, PageRef, Query
 from evals.results import AnswerResult, OcrResult, RetrievalResult
 from tuwen.engine import Tuwen
+from tuwen.jobs import OnEvent
 from tuwen.types import Answer, Citation, DocumentStatus, PageRecord
-from tuwen.worker import OnEvent
 
 _MARKER = re.compile(r"\s*\[\d+\]")
 Place = tuple[str, int]

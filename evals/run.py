@@ -28,8 +28,8 @@ from evals.results import Report, by_tag, changes, summarise_answers, summarise_
 from tuwen import __version__
 from tuwen.engine import Tuwen
 from tuwen.errors import InvalidRequestError, TuwenError
+from tuwen.jobs import IngestEvent
 from tuwen.settings import Settings, load_settings
-from tuwen.worker import IngestEvent
 
 PARTS = ("ocr", "retrieval", "answers")
 _T = TypeVar("_T")

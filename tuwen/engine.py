@@ -32,6 +32,7 @@ from tuwen.artefacts import Artefacts, Fingerprints
 from tuwen.blobs import open_blobs
 from tuwen.catalog import Catalog, Collection, PageState, document_id_for, sqlite_url
 from tuwen.errors import InvalidRequestError, NotFoundError
+from tuwen.jobs import IngestEvent, OnEvent, Stage, Stores
 from tuwen.settings import Settings, default_home, load_settings
 from tuwen.stages import Setup, stage_fingerprints
 from tuwen.types import (
@@ -50,7 +51,7 @@ from tuwen.types import (
     Skipped,
     Timings,
 )
-from tuwen.worker import IngestEvent, OnEvent, Stage, Stores, Worker
+from tuwen.worker import Worker
 
 TENANT = "default"
 _REFUSALS = {

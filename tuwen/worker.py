@@ -15,20 +15,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, NamedTuple
-from uuid import UUID, uuid5
+from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
-from retrieval.base import Filter, IndexPoint, PageIndex, PointPayload
 from tuwen import stages
-from tuwen.artefacts import Artefacts, Fingerprints
-from tuwen.catalog import Catalog, LeasedDocument, this_owner
+from tuwen.catalog import this_owner
 from tuwen.errors import (
     DocumentError,
     LeaseLostError,
@@ -39,257 +33,12 @@ from tuwen.errors import (
     TuwenError,
     UnavailableError,
 )
-from tuwen.settings import Settings
-from tuwen.types import DocumentStatus, HitKind, VerdictCode
+from tuwen.jobs import Job, OnEvent, Stage, Stores, Task
 
 _LEASE_S = 60.0
 _RENEW_S = 15.0
-_ENCODE_BATCH = 12
-_STAGE_TIMEOUT_S = 1800.0
 _RECYCLE_AFTER = 1000
 _ACTIVE_DOCUMENTS = 4
-_POINTS = UUID("5f0d0d6e-3c5b-5d0e-9b64-7477656e2d70")
-
-
-class Stage(StrEnum):
-    """Stages as the ledger names them."""
-
-    INSPECT = "inspect"
-    READ = "read"
-    PASSAGES = "passages"
-    ENCODE = "encode"
-    INDEX = "index"
-
-
-class IngestEvent(NamedTuple):
-    """Progress of one document, for people who wait."""
-
-    document_id: str
-    name: str
-    stage: Stage
-    done: int
-    total: int
-    status: DocumentStatus
-
-
-OnEvent = Callable[[IngestEvent], None]
-
-
-@dataclass(frozen=True)
-class Stores:
-    """What a worker writes to."""
-
-    catalog: Catalog
-    artefacts: Artefacts
-    fingerprints: Fingerprints
-    index: PageIndex
-
-
-class _Task(NamedTuple):
-    stage: Stage
-    pages: tuple[int, ...]
-    call: Callable[..., Any]
-    args: tuple[Any, ...]
-    timeout: float
-
-
-def point_id(document_id: str, page: int, kind: str, ordinal: int) -> UUID:
-    """Deterministic id, so that indexing again overwrites: UUIDv5 of document, page, kind and ordinal."""
-    return uuid5(_POINTS, f"{document_id}/{page}/{kind}/{ordinal}")
-
-
-class _Job:
-    """One leased document on its way through the phases."""
-
-    def __init__(
-        self, document: LeasedDocument, stores: Stores, settings: Settings, password: str | None, on_event: OnEvent
-    ) -> None:
-        self.document = document
-        self.pending: deque[_Task] = deque()
-        self.flying = 0
-        self._catalog, self._artefacts = stores.catalog, stores.artefacts
-        self._fingerprints, self._index = stores.fingerprints, stores.index
-        self._limits = settings.ingest.limits
-        self._password = password
-        self._on_event = on_event
-        self._pages = document.pages or 0
-        self._phases = self._run()
-        self._done = self._total = 0
-
-    def advance(self) -> bool:
-        """Start the next phase once the last is through; False when the document is finished."""
-        while not self.pending and not self.flying:
-            tasks = next(self._phases, None)
-            if tasks is None:
-                return False
-            self.pending.extend(tasks)
-        return True
-
-    def fail(self, error: TuwenError) -> None:
-        """End the document with ``error``."""
-        self._catalog.fail(self.document.document_id, error.problem, owner=self.document.owner)
-        self._emit(Stage.READ, DocumentStatus.FAILED)
-
-    def succeeded(self, task: _Task, result: Any, seconds: float) -> None:
-        """Record a finished task."""
-        if task.stage is Stage.INSPECT:
-            self._pages = result
-            self._catalog.set_pages(self.document.document_id, result)
-            return
-        artefact = result.artefact if task.stage is Stage.READ else None
-        self._record(task.stage, task.pages, seconds / len(task.pages), artefact)
-        if task.stage is Stage.READ:
-            self._warn_of(task.pages[0], result.codes)
-        self._done += len(task.pages)
-        self._emit(task.stage, DocumentStatus.PROCESSING)
-
-    def failed(self, task: _Task, error: TuwenError) -> None:
-        """Try again what failed, page by page, until the ledger quarantines it.
-
-        Raises:
-            UnavailableError: a store is gone; no page is to blame.
-            TuwenError: the document as a whole cannot be processed.
-        """
-        if isinstance(error, UnavailableError) or task.stage in (Stage.INSPECT, Stage.PASSAGES):
-            raise error
-        if len(task.pages) > 1:
-            self.pending.extend(self._encode(page) for page in task.pages)
-            return
-        page = task.pages[0]
-        quarantined = self._catalog.ledger.failed(
-            self.document.document_id,
-            page,
-            task.stage,
-            self._fingerprint(task.stage),
-            error.problem,
-            self._limits.max_attempts,
-        )
-        if quarantined:
-            self._done += 1
-            self._catalog.warn(self.document.document_id, page, PageFailedError.code, error.message)
-            self._emit(task.stage, DocumentStatus.PROCESSING)
-        else:
-            self.pending.append(task)
-
-    def _run(self) -> Iterator[list[_Task]]:
-        """One list of tasks a phase; each phase begins when the one before is through."""
-        if not self._pages:
-            yield [self._task(Stage.INSPECT, (), stages.inspect, self._limits.open_timeout_s)]
-        yield self._phase(Stage.READ, [self._read(page) for page in self._open(Stage.READ, self._all_pages())])
-        readable = self._finished(Stage.READ)
-        if not readable:
-            raise PageFailedError(f"None of the {self._pages} pages of {self.document.name} could be read.")
-        if not self._catalog.ledger.done_pages(
-            self.document.document_id, Stage.PASSAGES, self._fingerprint(Stage.PASSAGES)
-        ):
-            yield self._phase(Stage.PASSAGES, [self._make_passages(tuple(readable))])
-        todo = self._open(Stage.ENCODE, readable)
-        batches = [todo[i : i + _ENCODE_BATCH] for i in range(0, len(todo), _ENCODE_BATCH)]
-        yield self._phase(Stage.ENCODE, [self._encode(*batch) for batch in batches])
-        self._apply(self._finished(Stage.ENCODE))
-        self._finish()
-
-    def _phase(self, stage: Stage, tasks: list[_Task]) -> list[_Task]:
-        self._total = self._pages if stage in (Stage.READ, Stage.ENCODE) else 1
-        self._done = self._total - sum(len(task.pages) for task in tasks) if stage is not Stage.PASSAGES else 0
-        if tasks:
-            self._emit(stage, DocumentStatus.PROCESSING)
-        return tasks
-
-    def _apply(self, pages: list[int]) -> None:
-        """Write the points of ``pages`` that are not in the index yet."""
-        todo = self._open(Stage.INDEX, pages)
-        if len(todo) == len(pages):  # nothing of this fingerprint is in: what is there comes from an earlier reading
-            self._index.delete(Filter(documents=(self.document.document_id,)))
-        self._phase(Stage.INDEX, [])
-        for start in range(0, len(todo), _ENCODE_BATCH):
-            batch = todo[start : start + _ENCODE_BATCH]
-            began = time.perf_counter()
-            self._index.upsert(point for page in batch for point in self._points(page))
-            self._record(Stage.INDEX, tuple(batch), (time.perf_counter() - began) / len(batch), None)
-
-    def _points(self, page: int) -> Iterator[IndexPoint]:
-        document = self.document
-        vectors = self._artefacts.vectors(document.document_id, page)
-        passages = self._artefacts.passages(document.document_id, page)
-        where = {
-            "tenant": document.tenant,
-            "collection": document.collection,
-            "document_id": document.document_id,
-            "page": page,
-        }
-        for passage, of_passage in zip(passages, vectors.passages, strict=True):
-            payload = PointPayload(
-                **where,
-                pages=tuple(dict.fromkeys(span.page for span in passage.spans)),
-                kind=passage.kind,
-                ordinal=passage.ordinal,
-                is_contents=passage.is_contents,
-            )
-            identity = point_id(document.document_id, page, passage.kind, passage.ordinal)
-            yield IndexPoint(identity, of_passage, payload)
-        contents = bool(passages) and all(passage.is_contents for passage in passages)
-        payload = PointPayload(**where, pages=(page,), kind=HitKind.IMAGE, ordinal=page, is_contents=contents)
-        yield IndexPoint(point_id(document.document_id, page, HitKind.IMAGE, page), vectors.page, payload)
-
-    def _finish(self) -> None:
-        finished = self._catalog.finish(self.document.document_id, owner=self.document.owner)
-        if finished.replaced:
-            self._index.delete(Filter(documents=finished.replaced))
-        self._emit(Stage.INDEX, finished.document.status)
-
-    def _read(self, page: int) -> _Task:
-        arguments = (self.document.media_type, page, self._password)
-        return self._task(Stage.READ, (page,), stages.read_page, self._limits.page_timeout_s, *arguments)
-
-    def _make_passages(self, pages: tuple[int, ...]) -> _Task:
-        return self._task(Stage.PASSAGES, (0,), stages.make_passages, _STAGE_TIMEOUT_S, pages)
-
-    def _encode(self, *pages: int) -> _Task:
-        return self._task(Stage.ENCODE, pages, stages.encode_pages, _STAGE_TIMEOUT_S, self.document.name, pages)
-
-    def _task(
-        self, stage: Stage, pages: tuple[int, ...], call: Callable[..., Any], timeout: float, *args: Any
-    ) -> _Task:
-        if stage is Stage.INSPECT:
-            args = (self.document.media_type, self._password)
-        return _Task(stage, pages, call, (self.document.document_id, *args), timeout)
-
-    def _all_pages(self) -> list[int]:
-        return list(range(1, self._pages + 1))
-
-    def _fingerprint(self, stage: Stage) -> str:
-        return self._fingerprints.encode if stage is Stage.INDEX else str(getattr(self._fingerprints, stage))
-
-    def _finished(self, stage: Stage) -> list[int]:
-        return sorted(self._catalog.ledger.done_pages(self.document.document_id, stage, self._fingerprint(stage)))
-
-    def _open(self, stage: Stage, pages: list[int]) -> list[int]:
-        closed = self._catalog.ledger.closed_pages(self.document.document_id, stage, self._fingerprint(stage))
-        return [page for page in pages if page not in closed]
-
-    def _record(self, stage: Stage, pages: tuple[int, ...], seconds: float, artefact: str | None) -> None:
-        self._catalog.ledger.done(self.document.document_id, pages, stage, self._fingerprint(stage), artefact, seconds)
-
-    def _warn_of(self, page: int, codes: tuple[VerdictCode, ...]) -> None:
-        for code in codes:
-            if code is not VerdictCode.BLANK:  # an empty page is nothing to worry about
-                self._catalog.warn(self.document.document_id, page, code, _VERDICTS[code])
-
-    def _emit(self, stage: Stage, status: DocumentStatus) -> None:
-        self._on_event(
-            IngestEvent(self.document.document_id, self.document.name, stage, self._done, self._total, status)
-        )
-
-
-_VERDICTS = {
-    VerdictCode.GARBLED_TEXT_LAYER: "The text layer is garbled; the page was read by OCR.",
-    VerdictCode.LOW_OCR_CONFIDENCE: "OCR is unsure of this page; check its wording against the picture.",
-    VerdictCode.READER_DISAGREEMENT: "Two readers disagree on this page; check its wording against the picture.",
-    VerdictCode.REPETITION: "The model repeated itself on this page; the plain reading is used.",
-    VerdictCode.HIDDEN_TEXT: "The page holds text that cannot be seen; it is left out.",
-    VerdictCode.UNREADABLE: "There is something on this page, but nothing could be read.",
-}
 
 
 class Worker:
@@ -333,15 +82,15 @@ class Worker:
             pool.stop()
             pool.join()
 
-    def _lease(self, passwords: Mapping[str, str]) -> _Job | None:
+    def _lease(self, passwords: Mapping[str, str]) -> Job | None:
         document = self._stores.catalog.lease(self._owner, _LEASE_S)
         if document is None:
             return None
         password = passwords.get(document.document_id)
-        return _Job(document, self._stores, self._settings, password, self._on_event)
+        return Job(document, self._stores, self._settings, password, self._on_event)
 
-    def _loop(self, pool: ProcessPool, jobs: list[_Job], passwords: Mapping[str, str]) -> None:
-        flying: dict[Future[Any], tuple[_Job, _Task]] = {}
+    def _loop(self, pool: ProcessPool, jobs: list[Job], passwords: Mapping[str, str]) -> None:
+        flying: dict[Future[Any], tuple[Job, Task]] = {}
         renewed = time.monotonic()
         while jobs:
             for job in list(jobs):
@@ -359,7 +108,7 @@ class Worker:
                     if not self._stores.catalog.renew(job.document.document_id, self._owner, _LEASE_S):
                         jobs.remove(job)  # taken over, cancelled or deleted
 
-    def _submit(self, pool: ProcessPool, jobs: list[_Job], flying: dict[Future[Any], tuple[_Job, _Task]]) -> None:
+    def _submit(self, pool: ProcessPool, jobs: list[Job], flying: dict[Future[Any], tuple[Job, Task]]) -> None:
         """Keep two tasks a child in flight, oldest document first; more would only wait in memory."""
         for job in jobs:
             while job.pending and len(flying) < 2 * self._size:
@@ -367,7 +116,7 @@ class Worker:
                 job.flying += 1
                 flying[pool.schedule(stages.timed, args=(task.call, *task.args), timeout=task.timeout)] = job, task
 
-    def _settle(self, future: Future[Any], job: _Job, task: _Task, jobs: list[_Job]) -> None:
+    def _settle(self, future: Future[Any], job: Job, task: Task, jobs: list[Job]) -> None:
         job.flying -= 1
         if job not in jobs:  # its document has failed meanwhile
             return
@@ -378,7 +127,7 @@ class Worker:
         else:
             self._guard(job, jobs, lambda: job.failed(task, _as_tuwen_error(error, task)))
 
-    def _guard(self, job: _Job, jobs: list[_Job], step: Callable[[], bool | None]) -> None:
+    def _guard(self, job: Job, jobs: list[Job], step: Callable[[], bool | None]) -> None:
         """Run ``step`` of ``job``; end the job when it is through or its document fails."""
         try:
             going_on = step() is not False
@@ -393,7 +142,7 @@ class Worker:
             jobs.remove(job)
 
 
-def _as_tuwen_error(error: BaseException, task: _Task) -> TuwenError:
+def _as_tuwen_error(error: BaseException, task: Task) -> TuwenError:
     """What a child's failure means in our terms."""
     what = f"Stage {task.stage}" + (f" of page {task.pages[0]}" if task.stage is Stage.READ else "")
     if isinstance(error, TuwenError):

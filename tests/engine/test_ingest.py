@@ -10,9 +10,9 @@ from tests.engine.drawing import draw_pdf, report
 from tuwen import stages
 from tuwen.engine import Tuwen
 from tuwen.errors import NotFoundError, StorageUnavailableError
+from tuwen.jobs import IngestEvent
 from tuwen.settings import Settings, load_settings
 from tuwen.types import DocumentStatus
-from tuwen.worker import IngestEvent
 
 
 @pytest.fixture

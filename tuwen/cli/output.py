@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tuwen.cli.messages import say
+from tuwen.jobs import IngestEvent
 from tuwen.types import Answer, Document, DocumentStatus, IngestReport, PageRecord, SearchResult, Skipped
-from tuwen.worker import IngestEvent
 
 _COLOURS = {
     DocumentStatus.READY: "green",
