@@ -17,7 +17,7 @@ _NUMERAL = "零〇一二两三四五六七八九十百千万亿"
 
 _THOUSANDS = re.compile(r"(?<![\d.])(?<!\d,)\d{1,3}(?:,\d{3})+(?![\d,])")
 _SCALED = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s?(万亿|[百千]?[万亿]|[百千])")
-_SPELLED = re.compile(f"[{_NUMERAL}]{{2,}}")
+_SPELLED = re.compile(f"[零〇一二两三四五六七八九十][{_NUMERAL}]+")
 _PERCENT = re.compile(rf"百分之([{_NUMERAL}]+|\d+(?:\.\d+)?)")
 _N = rf"(?:\d{{1,2}}|[{_NUMERAL}]{{1,3}})"
 _Y = r"(?:\d{4}|[零〇一二三四五六七八九]{4})"
