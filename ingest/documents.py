@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pymupdf
 
-from ingest.base import RGB, OpenDocument
+from ingest.base import RGB, OpenDocument, OpenPage
 from ingest.charset import decode
 from ingest.discovery import CSV, EPUB, MARKDOWN, MEDIA_TYPES, PDF, TEXT, XPS
 from ingest.images import ImageFile, as_pdf
@@ -38,6 +38,7 @@ pymupdf.TOOLS.mupdf_display_errors(False)
 pymupdf.TOOLS.mupdf_display_warnings(False)
 
 _EPUB_PAGE = {"width": 420, "height": 595, "fontsize": 11}
+_STRAIGHT_DPI, _STRAIGHT_PIXELS = 150, 6_000_000
 _MUPDF_ERRORS = (pymupdf.mupdf.FzErrorBase, RuntimeError, ValueError)
 
 
@@ -99,6 +100,21 @@ class Page:
             target.show_pdf_page(target.rect, source.parent, source.number, rotate=-degrees)
             pixels = None if self._pixels is None else np.rot90(self._pixels, -(degrees // 90))
             yield Page(target, self._number, pixels)
+
+
+@contextmanager
+def straightened(page: OpenPage, degrees: float) -> Iterator[Page]:
+    """The picture of a page, turned counter-clockwise about its centre by a few degrees; same size."""
+    import cv2
+
+    pixels = page.render(_STRAIGHT_DPI, _STRAIGHT_PIXELS)
+    height, width = pixels.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+    level: RGB = cv2.warpAffine(
+        pixels, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    with as_pdf(level, width * 72 / page.width) as document:
+        yield Page(document.load_page(0), page.number, level)
 
 
 class _Document:

@@ -1,9 +1,12 @@
 """Conformance of page readers: what every adapter of the ``PageReader`` seam owes its callers."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ingest import ocr
 from ingest.base import PageReader
-from ingest.readers import OcrReader, TextLayerReader
+from ingest.readers import OcrReader, TextLayerReader, skew, tilt_box, turn_box
 from tests.ingest.drawing import LINES, photographed, picture_pdf, save, text_pdf, write
 from tuwen.settings import IngestSettings
 from tuwen.types import Box, Source
@@ -122,3 +125,35 @@ def test_fingerprint_of_ocr_follows_its_settings():
     other = settings.model_copy(update={"ocr": settings.ocr.model_copy(update={"dpi": 300})})
     assert OcrReader(settings).fingerprint != OcrReader(other).fingerprint
     assert OcrReader(settings).fingerprint == OcrReader(IngestSettings()).fingerprint
+
+
+@pytest.mark.parametrize("degrees", [-4, -1, 3])
+def test_tilted_scan_is_laid_out_level_with_boxes_as_displayed(tmp_path, opened, settings, degrees):
+    document, lines = two_columns()
+    tilted = photographed(document[0]).rotate(degrees, fillcolor="white")  # counter-clockwise
+    with opened(save(picture_pdf(tilted), tmp_path / "a.pdf")).page(1) as page:
+        assert skew(page, ocr.read_lines(page, settings)) == pytest.approx(-degrees, abs=0.4)
+        reading = OcrReader(settings).read(page)
+        image = page.render(150, 10**8)
+    assert words_text(reading) == fold("".join(lines))
+    height, width = image.shape[:2]
+    for word in reading.words:
+        x, y = word.box.center
+        x0, x1 = int((x - 0.01) * width), int((x + 0.01) * width)
+        y0, y1 = int((y - 0.008) * height), int((y + 0.008) * height)
+        assert image[y0:y1, x0:x1].min() < 128  # ink is there
+    for block in reading.blocks:
+        own = [word.box for word in reading.words[block.words.start : block.words.end]]
+        assert Box.union(own).overlap(block.box) > 0.99
+
+
+@given(st.floats(-10, 10), st.tuples(*[st.floats(0.1, 0.4)] * 2), st.tuples(*[st.floats(0.5, 0.9)] * 2))
+def test_tilting_back_returns_the_box(degrees, low, high):
+    box, size = Box(*low, *high), (595.0, 842.0)
+    assert tilt_box(tilt_box(box, degrees, size), -degrees, size) == pytest.approx(box, abs=1e-9)
+
+
+@given(st.sampled_from([90, 180, 270]), st.tuples(*[st.floats(0, 0.4)] * 2), st.tuples(*[st.floats(0.5, 1)] * 2))
+def test_turning_back_returns_the_box(degrees, low, high):
+    box = Box(*low, *high)
+    assert turn_box(turn_box(box, degrees), 360 - degrees) == pytest.approx(box, abs=2e-5)
