@@ -110,22 +110,22 @@ def _announced(pieces: Sequence[_Piece], start: int) -> list[_Piece]:
 
 
 def _headings(item: Evidence) -> dict[int, str]:
-    """The titles above each block: of the passage that holds it, else those printed on the page."""
+    """The titles above each block: those printed on the page, or what the passage that holds the block stands under."""
+    spans = [
+        (span.start, span.end, passage.heading_path)
+        for passage in item.passages
+        for span in passage.spans
+        if span.page == item.record.page
+    ]
     path: list[Block] = []
     headings: dict[int, str] = {}
     for block in item.record.blocks:
         if block.kind is BlockKind.TITLE:
             path = [title for title in path if title.level < block.level] + [block]
-        known = next(
-            (
-                passage.heading_path
-                for passage in item.passages
-                for span in passage.spans
-                if span.page == item.record.page and span.start <= block.words.start < span.end
-            ),
-            None,
-        )
-        headings[block.order] = " ".join(known or [title.text for title in path])
+        last = path[-1].words.start if path else -1
+        # A passage may begin with titles of its own; its path names only those above its beginning.
+        known = next((names for start, end, names in spans if last < start <= block.words.start < end), ())
+        headings[block.order] = " ".join(known or (title.text for title in path))
     return headings
 
 

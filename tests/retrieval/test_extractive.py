@@ -124,12 +124,24 @@ def test_units_know_their_words() -> None:
 
 
 def test_headings_of_a_continued_section_come_from_its_passage() -> None:
-    record = page_of("住宿费按城市分为三档。", page=3)
-    passage = Passage(
-        ordinal=0, kind=HitKind.TEXT, text="", heading_path=("第五章 差旅",), spans=(PassageSpan(3, 0, 11),)
+    record = page_of("住宿费按城市分为三档。", (BlockKind.TITLE, "第六章 培训"), "每年培训两次。", page=3)
+    above = Passage(
+        ordinal=0,
+        kind=HitKind.TEXT,
+        text="",
+        heading_path=("第五章 差旅",),
+        spans=(PassageSpan(3, 0, len(record.words)),),
     )
-    (unit,) = units_of([evidence_of(record)._replace(passages=(passage,))])
-    assert unit.heading == "第五章 差旅"
+    headings = [unit.heading for unit in units_of([evidence_of(record)._replace(passages=(above,))])]
+    assert headings == ["第五章 差旅", "第六章 培训"]
+    own = above.model_copy(
+        update={
+            "heading_path": ("第二部分", "第六章 培训"),
+            "spans": (PassageSpan(3, record.blocks[2].words.start, 99),),
+        }
+    )
+    headings = [unit.heading for unit in units_of([evidence_of(record)._replace(passages=(own,))])]
+    assert headings == ["", "第二部分 第六章 培训"]
 
 
 def test_a_bare_page_answers_with_its_titles() -> None:
