@@ -28,6 +28,7 @@ _MESSAGES: Mapping[str, tuple[str, str]] = {
     "no_documents": ("No documents yet. Try: tuwen ingest FOLDER", "还没有文档。试试：tuwen ingest 文件夹"),
     "not_on_page": ("The quote is not printed on this page.", "这一页上没有这段引文。"),
     "notes": ("Notes", "备注"),
+    "on_page": ("page {page}", "第 {page} 页"),
     "page": ("Page", "页"),
     "pages": ("Pages", "页数"),
     "preset": ("Preset", "预设"),

@@ -139,7 +139,7 @@ def print_answer(answer: Answer) -> None:
         console.print(
             Text.assemble(
                 (f"[{citation.marker}] ", "bold"),
-                f"{citation.document_name}  {say('page')} {citation.page}  ",
+                f"{citation.document_name}  {say('on_page', page=citation.page)}  ",
                 (f"“{_one_line(citation.quote)}”", "italic"),
                 (f"  ✓ {say('verified')}" if citation.verified else "", "green"),
             )
