@@ -10,13 +10,11 @@ _MESSAGES: Mapping[str, tuple[str, str]] = {
     # key: (English, Chinese)
     "answer": ("Answer", "回答"),
     "boxes_hint": ("See it on the page:", "在原页上查看："),
-    "citations": ("Sources", "出处"),
     "conflict": ("The sources contradict each other; both are given.", "资料之间互相矛盾，均已列出。"),
     "document": ("Document", "文档"),
     "documents": ("Documents", "文档"),
     "duplicate": ("duplicate of", "重复，已有"),
     "error": ("Error", "错误"),
-    "failed": ("failed", "失败"),
     "found_nothing": ("Nothing found.", "没有找到相关内容。"),
     "home": ("Data directory", "数据目录"),
     "id": ("Id", "编号"),
