@@ -49,7 +49,7 @@ def test_a_part_may_be_missing(tmp_path: Path, part: str) -> None:
     ("queries", "ocr", "message"),
     [
         ([QUERY, "{not json"], None, r"queries\.jsonl:2: .*JSON"),
-        ([QUERY | {"question": ""}], None, r"queries\.jsonl:1: question: "),
+        ([QUERY | {"question": 7}], None, r"queries\.jsonl:1: question: "),
         ([QUERY | {"relevant": [{"file": "a.pdf", "page": 0}]}], None, r"queries\.jsonl:1: relevant\.0\.page: "),
         ([QUERY | {"relevant": [{"file": "b.pdf", "page": 1}]}], None, r"b\.pdf is not in documents/"),
         ([QUERY, QUERY], None, r"the id q1 stands twice"),

@@ -26,6 +26,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+_EXPECTED_SKIPS = {"hidden", "unsupported_type"}
+"""Codes of what a folder holds besides documents."""
+
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file; TUWEN_CONFIG otherwise.")]
 Collection = Annotated[str, typer.Option("--collection", "-c", help="Name of the collection.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -94,9 +97,10 @@ def ingest(
 
 
 def _any_failed(report: IngestReport, paths: list[Path]) -> bool:
-    """A failed document, or a path that was named and not taken; what a folder holds besides is no failure."""
-    named = {str(path) for path in paths}
-    return any(document.error for document in report.documents) or any(s.path in named for s in report.skipped)
+    """A failed document, or a path that should have been taken; what else lies in a folder is no failure."""
+    named = {path.name for path in paths if not path.is_dir()}
+    missed = any(item.code not in _EXPECTED_SKIPS or item.path in named for item in report.skipped)
+    return missed or any(document.error for document in report.documents)
 
 
 @app.command()
