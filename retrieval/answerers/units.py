@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from retrieval.base import Evidence
@@ -20,6 +22,8 @@ _ANSWERING = frozenset(
         BlockKind.SEAL,
     }
 )
+_FIRST = re.compile(r"：(?:一是|其一|第一|首先)")
+_NEXT = re.compile(r"[二三四五六七八九]是|其[二三四五六]|第[二三四五六七八九]|其次|再次|最后")
 _LEAD_CHARS = 160
 """A lead-in takes along what it announces up to this length."""
 
@@ -66,13 +70,18 @@ def _page_units(index: int, item: Evidence) -> Iterator[Unit]:
         yield Unit(
             evidence=index,
             order=order,
-            text="\n".join(part.text for part in (piece, *announced)) if announced else piece.text,
+            text=_wording([piece, *announced]),
             reading="\n".join(part.reading for part in (piece, *announced)),
             heading=headings[piece.block.order],
             words=WordSpan(
                 _word_at(item.record, piece, piece.span.start), _word_at(item.record, last, last.span.end - 1) + 1
             ),
         )
+
+
+def _wording(pieces: Sequence[_Piece]) -> str:
+    block, start, end = pieces[0].block, pieces[0].span.start, pieces[-1].span.end
+    return block.text[start:end] if pieces[-1].block is block else "\n".join(piece.text for piece in pieces)
 
 
 def _pieces(block: Block) -> Iterator[_Piece]:
@@ -90,15 +99,17 @@ def _pieces(block: Block) -> Iterator[_Piece]:
 
 
 def _announced(pieces: Sequence[_Piece], start: int) -> list[_Piece]:
-    """What a sentence that ends in a colon announces: the list after it, or the next sentence."""
-    lead = pieces[start]
-    if not lead.text.endswith(("：", ":")):
-        return []
-    following = pieces[start + 1 :]
-    if following and following[0].block.kind is BlockKind.LIST:
-        following = [piece for piece in following if piece.block.order == following[0].block.order]
+    """What a lead-in announces: the list after its colon, the next sentence, or the rest of 一是…；二是…."""
+    lead, following = pieces[start], pieces[start + 1 :]
+    if lead.text.endswith(("：", ":")):
+        if following and following[0].block.kind is BlockKind.LIST:
+            following = [piece for piece in following if piece.block.order == following[0].block.order]
+        else:
+            following = following[:1]
+    elif _FIRST.search(lead.text):
+        following = list(takewhile(lambda piece: _NEXT.match(piece.text), following))
     else:
-        following = following[:1]
+        return []
     total = len(lead.text)
     taken: list[_Piece] = []
     for piece in following:

@@ -117,6 +117,16 @@ def test_units_carry_headings_columns_and_what_a_lead_in_announces() -> None:
     assert "城市 住宿标准 伙食补助" not in units
 
 
+def test_a_counted_series_stays_together() -> None:
+    record = page_of("监事会职责有三项：一是检查财务；二是监督高管；三是提议召开会议。任期三年。")
+    assert [unit.text for unit in units_of([evidence_of(record)])] == [
+        "监事会职责有三项：一是检查财务；二是监督高管；三是提议召开会议。",
+        "二是监督高管；",
+        "三是提议召开会议。",
+        "任期三年。",
+    ]
+
+
 def test_units_know_their_words() -> None:
     for unit in units_of(EVIDENCE):
         record = EVIDENCE[unit.evidence].record
