@@ -31,7 +31,7 @@ from tuwen import __version__
 from tuwen.artefacts import Artefacts, Fingerprints
 from tuwen.blobs import open_blobs
 from tuwen.catalog import Catalog, Collection, PageState, document_id_for, sqlite_url
-from tuwen.errors import InvalidRequestError, NotFoundError
+from tuwen.errors import IndexStaleError, InvalidRequestError, NotFoundError
 from tuwen.jobs import IngestEvent, OnEvent, Stage, Stores
 from tuwen.settings import Settings, default_home, load_settings
 from tuwen.stages import Setup, stage_fingerprints
@@ -312,7 +312,19 @@ class Tuwen:
 
     def _where(self, collection: str) -> Filter:
         found = self.catalog.collection(TENANT, collection)
+        if self._never_indexed():
+            raise IndexStaleError(
+                "The settings or the models have changed since these documents were indexed. Run `tuwen ingest` once "
+                "more, on any path: it indexes all of them again."
+            )
         return Filter(tenant=TENANT, collection=found.name, exclude_documents=tuple(self.catalog.hidden(found)))
+
+    def _never_indexed(self) -> bool:
+        """Whether there are documents, and none went through this index."""
+        stale = len(self.catalog.stale(Stage.INDEX, self.fingerprints.encode))
+        stats = self.catalog.stats(tenant=TENANT).documents
+        ready = stats.get(DocumentStatus.READY, 0) + stats.get(DocumentStatus.READY_WITH_WARNINGS, 0)
+        return 0 < ready <= stale
 
     def _hit(self, words: str, found: PageCandidate) -> Hit:
         document = self.catalog.document(found.document_id)

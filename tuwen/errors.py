@@ -19,6 +19,7 @@
     │   └── PageFailedError      page_failed          422  exit 1
     └── UnavailableError         (something needed is not there now)
         ├── IndexLockedError     index_locked         503  exit 3
+        ├── IndexStaleError      index_stale          503  exit 3
         ├── ModelUnavailableError model_unavailable   503  exit 3
         ├── StorageUnavailableError storage_unavailable 503 exit 3
         └── LeaseLostError       lease_lost           503  exit 3
@@ -152,6 +153,12 @@ class IndexLockedError(UnavailableError):
     """Another process holds the embedded index."""
 
     code = "index_locked"
+
+
+class IndexStaleError(UnavailableError):
+    """Settings or models changed, and nothing has been indexed under the new ones."""
+
+    code = "index_stale"
 
 
 class ModelUnavailableError(UnavailableError):

@@ -9,7 +9,7 @@ from tests.engine import faults
 from tests.engine.drawing import draw_pdf, report
 from tuwen import stages
 from tuwen.engine import Tuwen
-from tuwen.errors import NotFoundError, StorageUnavailableError
+from tuwen.errors import IndexStaleError, NotFoundError, StorageUnavailableError
 from tuwen.jobs import IngestEvent
 from tuwen.settings import Settings, load_settings
 from tuwen.types import DocumentStatus
@@ -144,7 +144,8 @@ def test_after_a_change_of_settings_ingest_indexes_again_and_reads_nothing_again
     changed = load_settings(environ={"TUWEN_INGEST__WORKERS": "1", "TUWEN_ENCODERS__SPARSE__K1": "1.5"})
     events: list[IngestEvent] = []
     with Tuwen.open(changed, tmp_path / "home") as engine:
-        assert engine.search("项目1第2期的预算").hits == ()
+        with pytest.raises(IndexStaleError, match="tuwen ingest"):
+            engine.search("项目1第2期的预算")
         engine.ingest([file], on_event=events.append)
         hits = engine.search("项目1第2期的预算").hits
         assert (hits[0].document_id, hits[0].page) == (document.document_id, 2)
