@@ -57,14 +57,34 @@ def discover(paths: Sequence[Path]) -> Iterator[Found | Skipped]:
 
     A file or folder that is named in ``paths`` is taken even when its own name begins with a dot. ``path`` of
     what is found is the base name of a file argument, or the path inside a folder argument, in NFC with forward
-    slashes. Nothing is raised: what cannot be taken is a :class:`~tuwen.types.Skipped` with the code
+    slashes; where two files of one call would get the same one, the later gets as many of its folders in front as
+    part them. Nothing is raised: what cannot be taken is a :class:`~tuwen.types.Skipped` with the code
     ``not_found``, ``hidden``, ``forbidden``, ``unsupported_type`` or ``corrupt_file`` (an empty file).
     """
+    taken: dict[str, Path] = {}
     for path in paths:
-        if path.is_dir():
-            yield from _walk(path, "", set())
-        else:
-            yield _judge(path, path.name)
+        for found in _walk(path, "", set()) if _is_folder(path) else (_judge(path, path.name),):
+            yield _parted(found, taken) if isinstance(found, Found) else found
+
+
+def _parted(found: Found, taken: dict[str, Path]) -> Found:
+    """``found`` under a path that no other file of this call has."""
+    file = found.file.resolve()
+    folders = [part for part in file.parts[:-1][::-1] if part != file.anchor]
+    inside = found.path.count("/")
+    path = found.path
+    for folder in folders[inside:]:
+        if taken.setdefault(path, file) == file:
+            break
+        path = _clean(f"{folder}/{path}")
+    return found._replace(path=path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError:  # named as a file, it is reported for what it is
+        return False
 
 
 def sniff(file: Path, name: str | None = None) -> str:
@@ -107,7 +127,7 @@ def _walk(folder: Path, inside: str, seen: set[tuple[int, int]]) -> Iterator[Fou
         path = f"{inside}/{entry.name}" if inside else entry.name
         if entry.name.startswith("."):
             yield Skipped(path=_clean(path), code="hidden", message="Hidden files and folders are not ingested.")
-        elif entry.is_dir():
+        elif _is_folder(entry):
             yield from _walk(entry, path, seen)
         else:
             yield _judge(entry, path)

@@ -52,6 +52,21 @@ def test_errors_name_the_key_and_the_file(tmp_path: Path, content: str, names: t
         assert name in caught.value.message
 
 
+def test_a_section_of_comments_is_no_section(tmp_path: Path) -> None:
+    file = write(tmp_path / "mine.yaml", "ingest:\n  # workers: 2\n  ocr:\n    # dpi: 200\nsearch:\n")
+    assert load_settings(file, {}) == Settings()
+
+
+def test_a_variable_that_is_no_yaml_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"^TUWEN_PRESET: '\[x' cannot be read"):
+        load_settings(environ={"TUWEN_PRESET": "[x"})
+
+
+def test_a_server_is_not_ignored_silently() -> None:
+    with pytest.raises(ConfigurationError, match="TUWEN_URL"):
+        load_settings(environ={"TUWEN_URL": "http://127.0.0.1:1"})
+
+
 def test_errors_name_the_variable() -> None:
     with pytest.raises(ConfigurationError, match=r"^TUWEN_INGEST__WROKERS: ingest\.wrokers: unknown key"):
         load_settings(environ={"TUWEN_INGEST__WROKERS": "3"})

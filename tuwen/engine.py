@@ -7,10 +7,12 @@ other: what one reads, the engine carries to the other.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cached_property, lru_cache
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -31,7 +33,15 @@ from tuwen import __version__
 from tuwen.artefacts import Artefacts, Fingerprints
 from tuwen.blobs import open_blobs
 from tuwen.catalog import Catalog, Collection, PageState, document_id_for, sqlite_url
-from tuwen.errors import IndexStaleError, InvalidRequestError, NotFoundError
+from tuwen.errors import (
+    CorruptFileError,
+    DocumentError,
+    IndexStaleError,
+    InvalidRequestError,
+    LimitExceededError,
+    NotFoundError,
+    StorageUnavailableError,
+)
 from tuwen.jobs import IngestEvent, OnEvent, Stage, Stores
 from tuwen.settings import Settings, default_home, load_settings
 from tuwen.stages import Setup, stage_fingerprints
@@ -90,10 +100,12 @@ class Tuwen:
     Parts are opened when a verb first needs them: listing documents does not touch the index, which only
     one process may hold.
 
-    Example:
-        >>> with Tuwen.open() as engine:                       # doctest: +SKIP
-        ...     engine.ingest([Path("~/documents").expanduser()])
-        ...     print(engine.ask("年假有几天？").answer)
+    Ingestion spawns child processes, so a script that calls it needs the usual ``__main__`` guard::
+
+        if __name__ == "__main__":
+            with Tuwen.open() as engine:
+                engine.ingest([Path.home() / "documents"])
+                print(engine.ask("年假有几天？").answer)
     """
 
     def __init__(self, settings: Settings, home: Path) -> None:
@@ -147,8 +159,11 @@ class Tuwen:
         for found in discover(paths):
             if isinstance(found, Skipped):
                 skipped.append(found)
-            else:
+                continue
+            try:
                 outcomes.append(self._add(into, found))
+            except DocumentError as error:
+                skipped.append(Skipped(path=found.path, code=error.code, message=error.message))
         for document_id in self.catalog.stale(Stage.INDEX, self.fingerprints.encode):
             self.catalog.requeue(document_id)  # settings or models changed since it was indexed
         passwords = {document.document_id: password for document in outcomes} if password else {}
@@ -227,8 +242,13 @@ class Tuwen:
         return PageImage(self._artefacts.page_image(self.catalog.document(document_id).document_id, page), record)
 
     def documents(self, collection: str = "default") -> list[Document]:
-        """The documents of a collection, in the order in which they were added. Raises NotFoundError."""
-        return list(self.catalog.documents(self.catalog.collection(TENANT, collection)).documents)
+        """The documents of a collection, in the order in which they were added; ``default`` is always there.
+
+        Raises:
+            NotFoundError: no such collection.
+        """
+        found = self.catalog.collection(TENANT, collection, create=collection == "default")
+        return list(self.catalog.documents(found).documents)
 
     def status(self) -> EngineStatus:
         """What is stored and in work; does not touch the index."""
@@ -247,7 +267,10 @@ class Tuwen:
     @cached_property
     def catalog(self) -> Catalog:
         """Documents and the ledger."""
-        self.home.mkdir(parents=True, exist_ok=True)
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageUnavailableError(f"TUWEN_HOME {self.home} cannot be made: {error.strerror}.") from error
         url = self.settings.catalog.url or sqlite_url(self.home / "catalog.db")
         return self._exit.enter_context(Catalog.open(url))
 
@@ -286,15 +309,21 @@ class Tuwen:
         return Stores(self.catalog, self._artefacts, self.fingerprints, self.index)
 
     def _add(self, into: Collection, found: Found) -> Document:
-        """Keep a file's bytes, then record it: what is in the queue can always be read."""
-        with found.file.open("rb") as source:
-            digest = hashlib.file_digest(source, "sha256").hexdigest()
-            size = source.tell()
-            document_id = document_id_for(TENANT, into.name, found.path, digest)
-            stored = self._artefacts.has_original(document_id)
-            if not stored:
-                source.seek(0)
+        """Keep a file's bytes, then record it: what is in the queue can always be read.
+
+        Raises:
+            LimitExceededError: too large, seen before anything is copied.
+            CorruptFileError: gone, or written to meanwhile.
+        """
+        digest, size = self._digest(found)
+        document_id = document_id_for(TENANT, into.name, found.path, digest)
+        stored = self._artefacts.has_original(document_id)
+        if not stored:
+            with _opened(found) as source:
                 self._artefacts.put_original(document_id, source)
+            if self._digest(found) != (digest, size):
+                self._artefacts.remove(document_id)
+                raise CorruptFileError(f"{found.path} was written to while it was taken in; ingest it again.")
         document = self.catalog.add(
             into,
             name=PurePosixPath(found.path).name,
@@ -307,11 +336,19 @@ class Tuwen:
             self._artefacts.remove(document_id)
         return document
 
+    def _digest(self, found: Found) -> tuple[str, int]:
+        limit = self.settings.ingest.limits.max_file_bytes
+        with _opened(found) as source:
+            size = os.fstat(source.fileno()).st_size
+            if size > limit:
+                raise LimitExceededError(f"{found.path} has {size:,} bytes; the limit is {limit:,}.")
+            return hashlib.file_digest(source, "sha256").hexdigest(), size
+
     def _outcome(self, added: Document) -> Document:
         return added if added.status is DocumentStatus.DUPLICATE else self.catalog.document(added.document_id)
 
     def _where(self, collection: str) -> Filter:
-        found = self.catalog.collection(TENANT, collection)
+        found = self.catalog.collection(TENANT, collection, create=collection == "default")
         if self._never_indexed():
             raise IndexStaleError(
                 "The settings or the models have changed since these documents were indexed. Run `tuwen ingest` once "
@@ -363,6 +400,16 @@ class Tuwen:
     @cached_property
     def _record(self) -> Callable[[str, int], PageRecord]:
         return lru_cache(maxsize=256)(self._artefacts.page)
+
+
+@contextmanager
+def _opened(found: Found) -> Iterator[BufferedReader]:
+    try:
+        source = found.file.open("rb")
+    except OSError as error:
+        raise CorruptFileError(f"{found.path} cannot be opened any more: {error.strerror}.") from error
+    with source:
+        yield source
 
 
 def _ms(start: float, end: float) -> float:

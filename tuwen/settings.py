@@ -172,13 +172,15 @@ def load_settings(config: Path | None = None, environ: Mapping[str, str] | None 
         ConfigurationError: missing or unreadable file, unknown key, wrong type or value.
     """
     env = os.environ if environ is None else environ
+    if env.get("TUWEN_URL"):
+        raise ConfigurationError("TUWEN_URL: this version cannot talk to a server yet; unset it to use the local data")
     path = config or (Path(env["TUWEN_CONFIG"]) if env.get("TUWEN_CONFIG") else _bundled("embedded.yaml"))
     tree = _read_yaml(path)
     origins: dict[tuple[str, ...], str] = {}
     for name, value in sorted(env.items()):
         if name.startswith("TUWEN_") and name not in _RESERVED:
             keys = tuple(part.lower() for part in name.removeprefix("TUWEN_").split("__"))
-            _set(tree, keys, yaml.safe_load(value), name)
+            _set(tree, keys, _yaml_value(name, value), name)
             origins[keys] = name
     try:
         return Settings.model_validate(tree)
@@ -203,7 +205,30 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(tree, dict):
         raise ConfigurationError(f"{path}: must be a mapping of sections, not {type(tree).__name__}")
-    return tree
+    return _without_empty(tree)
+
+
+def _without_empty(tree: dict[str, Any], section: type[BaseModel] | None = None) -> dict[str, Any]:
+    """Leave out sections of which only comments are left."""
+    fields = (section or Settings).model_fields
+    kept = {}
+    for key, value in tree.items():
+        inner = fields[key].annotation if key in fields else None
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            if isinstance(value, dict):
+                kept[key] = _without_empty(value, inner)
+            elif value is not None:
+                kept[key] = value
+        else:
+            kept[key] = value
+    return kept
+
+
+def _yaml_value(variable: str, value: str) -> object:
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{variable}: {value!r} cannot be read as YAML") from error
 
 
 def _set(tree: dict[str, Any], keys: tuple[str, ...], value: object, variable: str) -> None:

@@ -190,6 +190,35 @@ def test_bad_usage_gives_exit_code_2(
     assert "Traceback" not in ran.err
 
 
+def test_a_new_data_directory_is_empty_not_an_error(tmp_path: Path) -> None:
+    ran = tuwen(tmp_path / "new", "documents")
+    assert ran.code == 0
+    assert "tuwen ingest" in ran.out
+    assert tuwen(tmp_path / "new", "search", "预算", "--json").json["hits"] == []
+
+
+def test_a_data_directory_that_cannot_be_made_gives_exit_code_3(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    ran = tuwen(tmp_path / "file" / "home", "documents", "--json")
+    assert ran.code == 3
+    assert ran.json["error"]["code"] == "storage_unavailable"
+
+
+def test_a_picture_that_cannot_be_written_gives_exit_code_2(home: Path, document_id: str, tmp_path: Path) -> None:
+    ran = tuwen(home, "page", document_id, "1", "--image", tmp_path / "none" / "page.png")
+    assert ran.code == 2
+    assert "cannot be written" in ran.err
+
+
+def test_too_large_a_file_is_not_copied(tmp_path: Path) -> None:
+    file = draw_pdf(tmp_path / "a.pdf", report(1))
+    env = {"TUWEN_INGEST__LIMITS__MAX_FILE_BYTES": "100"}
+    ran = tuwen(tmp_path / "home", "ingest", file, "--json", env=env)
+    assert ran.code == 1
+    assert ran.json["skipped"][0]["code"] == "limit_exceeded"
+    assert not list((tmp_path / "home").rglob("original"))
+
+
 def test_json_errors_are_json(home: Path, ingested: Ran) -> None:
     ran = tuwen(home, "search", "预算", "--collection", "没有", "--json")
     assert ran.code == 1

@@ -4,9 +4,11 @@ import os
 import socket
 import unicodedata
 import zipfile
+from pathlib import Path
 
 import pytest
 
+from ingest.base import Found
 from ingest.charset import SAMPLE_BYTES, decode, detect_encoding
 from ingest.discovery import MEDIA_TYPES, discover, sniff
 from tests.ingest.drawing import picture, save, text_pdf
@@ -204,3 +206,12 @@ def test_one_bad_byte_costs_one_character():
 @pytest.mark.parametrize("data", [bytes(range(256)), b"\x00" * 64, b"\x7fELF\x02\x01\x01" + b"\0" * 40])
 def test_binary_is_no_text(data):
     assert detect_encoding(data) is None
+
+
+def test_two_files_of_one_call_never_share_a_path(tmp_path: Path) -> None:
+    for folder in ("a/x", "b/x", "c"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "r.txt").write_text(f"来自{folder}的报告。")
+    files = [tmp_path / "a/x/r.txt", tmp_path / "b/x/r.txt", tmp_path / "c", tmp_path / "a/x/r.txt"]
+    found = [item for item in discover(files) if isinstance(item, Found)]
+    assert [item.path for item in found] == ["r.txt", "x/r.txt", "c/r.txt", "r.txt"]

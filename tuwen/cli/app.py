@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tuwen import __version__
-from tuwen.errors import NotFoundError, TuwenError
+from tuwen.errors import InvalidRequestError, NotFoundError, TuwenError
 
 if TYPE_CHECKING:
     from tuwen.engine import Tuwen
@@ -128,7 +128,7 @@ def search(
 def ask(
     context: typer.Context,
     question: Annotated[str, typer.Argument(help="A question.")],
-    top_k: TopK = 5,
+    top_k: Annotated[int | None, typer.Option("--top-k", "-k", min=1, max=50, help="Pages taken as evidence.")] = None,
     collection: Collection = "default",
     as_json: Json = False,
     config: Config = None,
@@ -183,7 +183,10 @@ def _write_picture(engine: Tuwen, document_id: str, number: int, target: Path, q
     located = locate(quote, picture.record) if quote else None
     if quote and not located:
         raise NotFoundError(say("not_on_page"))
-    highlighted(picture.jpeg, located.boxes if located else ()).save(target, "PNG")
+    try:
+        highlighted(picture.jpeg, located.boxes if located else ()).save(target, "PNG")
+    except OSError as error:
+        raise InvalidRequestError(f"{target} cannot be written: {error.strerror or error}.") from error
 
 
 @app.command()
