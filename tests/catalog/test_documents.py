@@ -277,6 +277,45 @@ def test_retry_failed(catalog: Catalog, collection: Collection, add: AddFile) ->
     assert catalog.retry_failed(collection) == []
 
 
+@pytest.mark.parametrize("end", ["fail", "cancel"])
+def test_what_ended_without_result_starts_afresh_when_it_is_added_again(
+    catalog: Catalog, add: AddFile, end: str
+) -> None:
+    document_id = add("a.pdf").document.document_id
+    catalog.ledger.done(document_id, 1, "read", "f")
+    catalog.ledger.failed(document_id, 2, "read", "f", ERROR, max_attempts=1)
+    catalog.warn(document_id, 2, "page_failed", "goes")
+    if end == "fail":
+        catalog.fail(document_id, ERROR)
+    else:
+        catalog.cancel(document_id)
+    again = add("a.pdf").document
+    assert (again.status, again.warnings) == (DocumentStatus.QUEUED, ())
+    assert catalog.ledger.pending(document_id, "read", "f", [1, 2]) == [2]
+
+
+@pytest.mark.parametrize("failed", ["read", "encode"])
+def test_what_was_made_without_a_page_is_made_again_with_it(catalog: Catalog, add: AddFile, failed: str) -> None:
+    document_id = add("a.pdf").document.document_id
+    for stage in ("read", "passages", "encode", "index"):
+        catalog.ledger.done(document_id, 1, stage, "f")
+    catalog.ledger.failed(document_id, 2, failed, "f", ERROR, max_attempts=1)
+    catalog.finish(document_id)
+    catalog.retry_failed(tenant="acme")
+    kept = {stage for stage in ("read", "passages", "encode", "index") if catalog.ledger.state(document_id, stage, "f")}
+    assert kept == ({"read"} if failed == "read" else {"read", "passages", "encode", "index"})
+
+
+def test_a_failed_new_reading_does_not_answer(catalog: Catalog, collection: Collection, add: AddFile) -> None:
+    document_id = add("a.pdf").document.document_id
+    ready(catalog, catalog.document(document_id, tenant="acme"))
+    catalog.requeue(document_id)
+    catalog.fail(document_id, ERROR)
+    assert catalog.answering([document_id]) == set()
+    assert catalog.hidden(collection) == {document_id}
+    assert add("b.pdf").is_new, "its bytes are not refused elsewhere"
+
+
 def test_cancel(catalog: Catalog, add: AddFile) -> None:
     document_id = add("a.pdf").document.document_id
     assert catalog.lease("w", 60) is not None

@@ -285,10 +285,14 @@ class Catalog:
             return Finished(to_document(row), replaced)
 
     def fail(self, document_id: str, problem: Problem, *, owner: str | None = None) -> Document:
-        """End a document with an error. Raises NotFoundError and LeaseLostError as :meth:`finish`."""
+        """End a document with an error; it answers no longer, as its points may come from an earlier reading.
+
+        Raises NotFoundError and LeaseLostError as :meth:`finish`.
+        """
         with self._db.write() as session:
             row = leases.held(session, document_id, owner)
             row.status = DocumentStatus.FAILED
+            row.is_current = False
             row.error_code, row.error_message = storable(problem.code), storable(problem.message)
             row.lease_owner = row.lease_expires_at = None
             return to_document(row)
@@ -346,7 +350,7 @@ class Catalog:
             now = self._db.now(session)
             rows = list(session.scalars(query.order_by(DocumentRow.queued_at).with_for_update(of=DocumentRow)))
             for row in rows:
-                _start_afresh(session, row.id)
+                versions.start_afresh(session, row.id)
                 versions.enqueue(row, now)
             session.flush()
             session.expire_all()
@@ -417,19 +421,6 @@ def _locked(session: Session, collection: Collection) -> CollectionRow:
     if row is None:
         raise NotFoundError(f"There is no collection {collection.name}")
     return row
-
-
-def _start_afresh(session: Session, document_id: str) -> None:
-    """Forget failures of pages, and the warnings of pages that were given up."""
-    mine = LedgerRow.document_id == document_id
-    given_up = select(LedgerRow.page).where(mine, LedgerRow.state == PageState.QUARANTINED)
-    session.execute(
-        delete(WarningRow)
-        .where(WarningRow.document_id == document_id, WarningRow.page.in_(given_up))
-        .execution_options(synchronize_session=False)
-    )
-    failures = (PageState.QUARANTINED, PageState.FAILED)
-    session.execute(delete(LedgerRow).where(mine, LedgerRow.state.in_(failures)))
 
 
 def _checked_text(what: str, text: str) -> None:

@@ -66,7 +66,8 @@ def in_scope(tenant: str | None, collection: Collection | None) -> tuple[ColumnE
 def hidden() -> ColumnElement[bool]:
     """The condition that a document may have points in the index and must not answer."""
     has_ledger = exists().where(LedgerRow.document_id == DocumentRow.id)
-    return or_(DocumentRow.deleted_at.is_not(None), and_(~DocumentRow.is_current, has_ledger))
+    failed = DocumentRow.status == DocumentStatus.FAILED  # its ledger may have been forgotten for a new attempt
+    return or_(DocumentRow.deleted_at.is_not(None), failed, and_(~DocumentRow.is_current, has_ledger))
 
 
 def stale(stage: str, fingerprint: str) -> ColumnElement[bool]:

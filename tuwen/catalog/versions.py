@@ -4,7 +4,7 @@ The rules, for a file added to a collection:
 
 1. Same path and bytes as a document that answers: a duplicate of it.
 2. Same path and bytes as one that is not finished, failed, was cancelled, or was replaced: that document
-   again, back in the queue (nothing that its ledger holds is done twice).
+   again, back in the queue (nothing that its ledger holds is done twice; what failed is tried again).
 3. Same bytes at another path, as a document that answers or is going to: a duplicate of that one.
 4. Otherwise a new document; at a known path, the next version.
 
@@ -17,16 +17,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from tuwen.catalog.models import CollectionRow, DocumentRow
+from tuwen.catalog.models import CollectionRow, DocumentRow, LedgerRow, PageState, WarningRow
 from tuwen.catalog.records import READY, Added, document_id_for, to_document
 from tuwen.errors import StorageUnavailableError
 from tuwen.types import Document, DocumentStatus
 
 _ENDED_WITHOUT_RESULT = (DocumentStatus.FAILED, DocumentStatus.CANCELLED)
 _UNDER_WAY = (DocumentStatus.QUEUED, DocumentStatus.PROCESSING)
+_READ = "read"
+"""The stage that all others build on; the only one that the catalog knows by name."""
 
 
 class NewFile(NamedTuple):
@@ -94,6 +96,23 @@ def enqueue(row: DocumentRow, now: datetime) -> None:
     row.error_code = row.error_message = row.lease_owner = row.lease_expires_at = None
 
 
+def start_afresh(session: Session, document_id: str) -> None:
+    """Forget failures of pages, and the warnings of pages that were given up."""
+    mine = LedgerRow.document_id == document_id
+    given_up = select(LedgerRow.page).where(mine, LedgerRow.state == PageState.QUARANTINED)
+    session.execute(
+        delete(WarningRow)
+        .where(WarningRow.document_id == document_id, WarningRow.page.in_(given_up))
+        .execution_options(synchronize_session=False)
+    )
+    failed = LedgerRow.state.in_((PageState.QUARANTINED, PageState.FAILED))
+    unread = session.scalars(select(exists().where(mine, failed, LedgerRow.stage == _READ))).one()
+    if unread:  # the passages were cut without these pages, so all that was made of them is to be made again
+        session.execute(delete(LedgerRow).where(mine, or_(failed, LedgerRow.stage != _READ)))
+    else:
+        session.execute(delete(LedgerRow).where(mine, failed))
+
+
 def _again(session: Session, row: DocumentRow, now: datetime) -> Added:
     if row.deleted_at is not None:
         raise StorageUnavailableError(
@@ -104,6 +123,8 @@ def _again(session: Session, row: DocumentRow, now: datetime) -> Added:
         row.version = latest + 1
     if row.is_current and row.status in READY:
         return Added(_as_duplicate(row, row.name, row.path), is_new=False)
+    if row.status in _ENDED_WITHOUT_RESULT:
+        start_afresh(session, row.id)
     if row.status not in _UNDER_WAY:
         enqueue(row, now)
     return Added(to_document(row), is_new=True)
