@@ -24,6 +24,7 @@ def open_index(settings: IndexSettings, path: Path, fields: Sequence[VectorField
     Raises:
         IndexLockedError: another process holds it.
         ConfigurationError: it exists with other vectors.
+        StorageUnavailableError: it is damaged, full or read-only.
     """
     from retrieval.index.edge import EdgeIndex
 

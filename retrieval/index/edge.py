@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import qdrant_edge as qdrant
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from retrieval.base import Filter, IndexPoint, PointPayload, Scored, SparseVector, Vector, VectorField, VectorQuery
 from retrieval.index.owner import OwnerLock
@@ -24,7 +25,7 @@ from retrieval.index.schema import (
     population,
     require_condition,
 )
-from tuwen.errors import ConfigurationError, InvalidRequestError
+from tuwen.errors import ConfigurationError, InvalidRequestError, StorageUnavailableError
 
 _FACET_LIMIT = 1_000_000
 _FIELDS_FILE = "fields.json"
@@ -50,14 +51,17 @@ class EdgeIndex:
     Raises:
         IndexLockedError: another process holds the folder.
         ConfigurationError: the folder holds a shard with other vectors.
+        StorageUnavailableError: the folder is damaged, full or read-only; every method raises it too.
     """
 
     def __init__(self, path: Path, fields: Sequence[VectorField]) -> None:
         self._fields = {field.name: field for field in fields}
+        self._path = path
         self._lock = OwnerLock(path)
         self._writing = threading.Lock()
         try:
-            self._shard = _open(path / "shard", self._fields)
+            with _reported(path):
+                self._shard = _open(path / "shard", self._fields)
         except BaseException:
             self._lock.release()
             raise
@@ -69,10 +73,13 @@ class EdgeIndex:
             for batch in batched(points):
                 for point in batch:
                     check_point(point, self._fields)
-                self._shard.update(qdrant.UpdateOperation.upsert_points([_point(point) for point in batch]))
+                operation = qdrant.UpdateOperation.upsert_points([_point(point) for point in batch])
+                with _reported(self._path):
+                    self._shard.update(operation)
                 written += len(batch)
             if written:
-                self._shard.flush()
+                with _reported(self._path):
+                    self._shard.flush()
         return written
 
     def delete(self, where: Filter) -> int:
@@ -81,25 +88,33 @@ class EdgeIndex:
         with self._writing:
             matching = self.count(where)
             if matching:
-                self._shard.update(qdrant.UpdateOperation.delete_points_by_filter(_conditions(where)))
-                self._shard.flush()
+                operation = qdrant.UpdateOperation.delete_points_by_filter(_conditions(where))
+                with _reported(self._path):
+                    self._shard.update(operation)
+                    self._shard.flush()
         return matching
 
     def query(self, queries: Sequence[VectorQuery]) -> list[list[Scored]]:
         """One result list a query, best first, in one round trip."""
         request = qdrant.QueryBatchRequest([self._request(query) for query in queries])
-        return [[_scored(point) for point in points] for points in self._shard.query_batch(request)]
+        with _reported(self._path):
+            found = self._shard.query_batch(request)
+        return [[_scored(point) for point in points] for points in found]
 
     def count(self, where: Filter | None = None) -> int:
         """Exact number of matching points."""
-        return self._shard.count(qdrant.CountRequest(exact=True, filter=_filter(where)))
+        request = qdrant.CountRequest(exact=True, filter=_filter(where))
+        with _reported(self._path):
+            return self._shard.count(request)
 
     def facet(self, key: str, where: Filter | None = None) -> dict[str, int]:
         """Number of points by value of an indexed payload key. Raises InvalidRequestError for another key."""
         if key not in PAYLOAD_INDEXES:
             raise InvalidRequestError(f"Points can be counted by {', '.join(PAYLOAD_INDEXES)}, not by {key!r}.")
         request = qdrant.FacetRequest(key, limit=_FACET_LIMIT, exact=True, filter=_filter(where))
-        return {str(hit.value): hit.count for hit in self._shard.facet(request)}
+        with _reported(self._path):
+            found = self._shard.facet(request)
+        return {str(hit.value): hit.count for hit in found}
 
     def ids(self, where: Filter | None = None) -> Iterator[UUID]:
         """Ids of matching points, streamed."""
@@ -108,22 +123,26 @@ class EdgeIndex:
             request = qdrant.ScrollRequest(
                 offset=offset, limit=SCROLL_BATCH, filter=_filter(where), with_payload=False, with_vector=False
             )
-            records, offset = self._shard.scroll(request)
+            with _reported(self._path):
+                records, offset = self._shard.scroll(request)
             yield from (_uuid(record.id) for record in records)
             if offset is None:
                 return
 
     def optimize(self) -> None:
         """Merge segments and build graphs. Holds the interpreter for seconds to minutes: never while serving."""
-        with self._writing:
+        with self._writing, _reported(self._path):
             self._shard.optimize()
 
     def close(self) -> None:
         """Flush and let go of the index; calling it twice is harmless."""
         with self._writing:
             if self._lock.held:
-                self._shard.close()
-                self._lock.release()
+                try:
+                    with _reported(self._path):
+                        self._shard.close()
+                finally:
+                    self._lock.release()
 
     def _request(self, query: VectorQuery) -> qdrant.QueryRequest:
         field = self._fields.get(query.field)
@@ -140,16 +159,48 @@ class EdgeIndex:
         )
 
 
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    """Turn what the engine raises into an error that says what helps.
+
+    It raises bare ``Exception`` for whatever it cannot read or write, and its panics, which some damaged
+    files cause, reach Python as a ``BaseException`` of a module that cannot be imported: hence the name.
+    """
+    try:
+        yield
+    except BaseException as error:
+        panic = type(error).__name__ == "PanicException"
+        if panic or type(error) is Exception or isinstance(error, OSError):
+            raise _unavailable(path, str(error)) from error
+        raise
+
+
+def _unavailable(path: Path, reason: str) -> StorageUnavailableError:
+    # The catalog lists as indexed what stood in a lost folder, so that a new, empty one would stay empty.
+    return StorageUnavailableError(
+        f"The index {path} cannot be read or written: {reason}. If the disk is full or read-only, mend that and try "
+        "again. If the folder is damaged, put all of TUWEN_HOME back from a backup, or move all of it away and run "
+        "`tuwen ingest` on your files again; moving only the index away leaves an index that finds nothing."
+    )
+
+
 def _open(path: Path, fields: Mapping[str, VectorField]) -> qdrant.EdgeShard:
     if not path.exists():
         _create(path, fields)
-    found = _FIELDS.validate_json((path / _FIELDS_FILE).read_bytes())
+    found = _stored_fields(path / _FIELDS_FILE)
     if found != dict(fields):
         raise ConfigurationError(
             f"{path} holds an index with the vectors {_describe(found)}, not {_describe(fields)}: "
             "give every set of encoders a folder of its own."
         )
     return qdrant.EdgeShard.load(str(path))
+
+
+def _stored_fields(path: Path) -> dict[str, VectorField]:
+    try:
+        return _FIELDS.validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError) as error:
+        raise _unavailable(path.parent, f"its {path.name} is missing or damaged") from error
 
 
 def _create(path: Path, fields: Mapping[str, VectorField]) -> None:

@@ -15,7 +15,7 @@ import psutil
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from tuwen.errors import IndexLockedError
+from tuwen.errors import IndexLockedError, StorageUnavailableError
 from tuwen.types import Model
 
 
@@ -35,17 +35,24 @@ class OwnerLock:
 
     Raises:
         IndexLockedError: another process, or another part of this one, holds it.
+        StorageUnavailableError: the folder cannot be made or written to.
     """
 
     def __init__(self, path: Path) -> None:
-        path.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(path / "owner.lock", timeout=0)
+        self._note = _note_path(path)
         try:
+            path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
+            _write(self._note)
         except Timeout as error:
             raise IndexLockedError(_explain(path)) from error
-        self._note = _note_path(path)
-        _write(self._note)
+        except OSError as error:
+            self._lock.release()
+            raise StorageUnavailableError(
+                f"The index folder {path} cannot be written to: {error.strerror or error}. "
+                "Check its permissions and the free space, or set TUWEN_HOME to another folder."
+            ) from error
 
     @property
     def held(self) -> bool:
@@ -71,8 +78,8 @@ def index_owner(path: Path) -> str | None:
 def _explain(path: Path) -> str:
     owner = index_owner(path) or "another process"
     return (
-        f"The index {path} is held by {owner}. An embedded index has one owner at a time: wait until it is done, "
-        "stop it, or set TUWEN_URL to ask a running `tuwen serve` instead."
+        f"The index {path} is held by {owner}. An embedded index has one owner at a time: "
+        "wait until it is done, or stop that process."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from retrieval.base import Filter, IndexPoint, PageIndex, PointPayload, SparseVector, VectorField, VectorQuery
 from retrieval.index import index_owner, open_index
 from retrieval.index.schema import UPSERT_BATCH
-from tuwen.errors import ConfigurationError, IndexLockedError, InvalidRequestError
+from tuwen.errors import ConfigurationError, IndexLockedError, InvalidRequestError, StorageUnavailableError
 from tuwen.settings import IndexSettings
 from tuwen.types import HitKind
 
@@ -233,7 +234,7 @@ class TestOneOwner:
         message = caught.value.message
         assert f"process {writer.pid} " in message
         assert "since 20" in message
-        assert "TUWEN_URL" in message
+        assert message.endswith("wait until it is done, or stop that process.")
         assert str(writer.pid) in index_owner(tmp_path / "i")
 
     def test_kill_loses_no_acknowledged_point_and_blocks_nobody(self, writer, tmp_path):
@@ -259,3 +260,97 @@ class TestOneOwner:
         index = open_index(IndexSettings(adapter="edge"), tmp_path / "i", FIELDS)
         assert index.upsert([point(1)]) == 1
         index.close()
+
+
+def overwrite(folder: Path, name: str, content: bytes) -> None:
+    found = [path for path in folder.rglob(name) if path.is_file()]
+    assert found
+    for path in found:
+        path.write_bytes(content)
+
+
+class FullDisk:
+    """A shard on which every call fails as Qdrant Edge fails: with a bare Exception."""
+
+    def __getattr__(self, name: str):
+        def fail(*_: object) -> None:
+            raise Exception("Service runtime error: No space left on device")  # noqa: TRY002
+
+        return fail
+
+
+class TestDamage:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        index = open_index(IndexSettings(adapter="edge"), tmp_path / "i", FIELDS)
+        index.upsert(point(i) for i in range(5))
+        index.close()
+        return tmp_path / "i"
+
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("edge_config.json", b"junk"),
+            ("segment.json", b"junk"),
+            ("version.info", b"?"),
+            ("status.dat", b"123"),  # makes the engine panic
+            ("fields.json", b"{"),
+        ],
+    )
+    def test_a_damaged_file_is_reported_with_what_helps(self, folder, name, content):
+        overwrite(folder / "shard", name, content)
+        for _ in range(2):  # the folder is let go of again
+            with pytest.raises(StorageUnavailableError, match="move all of it away and run `tuwen ingest`") as caught:
+                open_index(IndexSettings(adapter="edge"), folder, FIELDS)
+            assert str(folder) in caught.value.message
+        assert index_owner(folder) is None
+
+    def test_an_emptied_shard_is_damaged_too(self, folder):
+        shutil.rmtree(folder / "shard")
+        (folder / "shard").mkdir()
+        with pytest.raises(StorageUnavailableError, match=r"fields\.json is missing"):
+            open_index(IndexSettings(adapter="edge"), folder, FIELDS)
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            lambda index: index.upsert([point(1)]),
+            lambda index: index.delete(Filter(tenant="t")),
+            lambda index: index.query([VectorQuery("dense", unit(1), 1)]),
+            lambda index: index.count(),
+            lambda index: index.facet("page"),
+            lambda index: list(index.ids()),
+            lambda index: index.optimize(),
+            lambda index: index.close(),
+        ],
+        ids=["upsert", "delete", "query", "count", "facet", "ids", "optimize", "close"],
+    )
+    def test_every_call_reports_a_full_disk(self, folder, call, monkeypatch):
+        index = open_index(IndexSettings(adapter="edge"), folder, FIELDS)
+        with monkeypatch.context() as patch:
+            patch.setattr(index, "_shard", FullDisk())
+            with pytest.raises(StorageUnavailableError, match="No space left on device"):
+                call(index)
+        index.close()
+        assert index_owner(folder) is None
+
+    def test_a_mistake_of_ours_is_not_called_damage(self, folder):
+        index = open_index(IndexSettings(adapter="edge"), folder, FIELDS)
+        with pytest.raises(TypeError):
+            index.query([VectorQuery("dense", unit(1), "three")])
+        index.close()
+
+    def test_a_folder_that_cannot_be_made_is_reported(self, tmp_path):
+        (tmp_path / "file").touch()
+        with pytest.raises(StorageUnavailableError, match="TUWEN_HOME"):
+            open_index(IndexSettings(adapter="edge"), tmp_path / "file" / "i", FIELDS)
+
+    def test_a_note_that_cannot_be_written_leaves_no_lock(self, tmp_path, monkeypatch):
+        def refuse(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("retrieval.index.owner._write", refuse)
+            with pytest.raises(StorageUnavailableError, match="No space left"):
+                open_index(IndexSettings(adapter="edge"), tmp_path / "i", FIELDS)
+        open_index(IndexSettings(adapter="edge"), tmp_path / "i", FIELDS).close()
