@@ -10,7 +10,7 @@ the page as a whole, where titles weigh more than text (after BM25F, Robertson, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -21,14 +21,16 @@ from retrieval.base import (
     Filter,
     PageCandidate,
     PageIndex,
+    Reranker,
     Scored,
     Vector,
     VectorField,
     VectorQuery,
 )
+from retrieval.rerank import build_reranker
 from tuwen.errors import InvalidRequestError
 from tuwen.settings import SearchSettings
-from tuwen.types import BlockKind, PageRecord, Passage
+from tuwen.types import BlockKind, HitKind, PageRecord, Passage
 
 DENSE, SPARSE, PAGE, IMAGE = "dense", "sparse", "page", "image"
 """Vector names: a passage point carries the first two, a page point the last two."""
@@ -105,15 +107,29 @@ def encode_page(record: PageRecord, image: RGB, document_name: str, encoders: En
     return {PAGE: sparse, IMAGE: picture}
 
 
-def search(query: SearchQuery, encoders: Encoders, index: PageIndex, settings: SearchSettings) -> list[PageCandidate]:
+def search(
+    query: SearchQuery,
+    encoders: Encoders,
+    index: PageIndex,
+    settings: SearchSettings,
+    read: Callable[[Candidate], str] | None = None,
+) -> list[PageCandidate]:
     """The pages that match best, best first, at most ``query.top_k``.
+
+    Args:
+        query: what to look for.
+        encoders: those that the index was made with.
+        index: where to look.
+        settings: weights, limits and the reranker.
+        read: the text of a candidate, which the index does not hold; a reranker that scores texts needs it,
+            ``none`` does not.
 
     Raises:
         InvalidRequestError: neither text nor image is given.
     """
     queries = plan(query, encoders, settings)
     results = dict(zip((q.field for q in queries), index.query(queries), strict=True))
-    return fuse(results, settings)[: query.top_k]
+    return rerank_pages(query.text, fuse(results, settings), build_reranker(settings), read)[: query.top_k]
 
 
 def plan(query: SearchQuery, encoders: Encoders, settings: SearchSettings) -> list[VectorQuery]:
@@ -127,7 +143,26 @@ def plan(query: SearchQuery, encoders: Encoders, settings: SearchSettings) -> li
         (vectors[IMAGE],) = encoders.image.encode_images([query.image])
     if not vectors:
         raise InvalidRequestError("Give a question, an image, or both: there is nothing to search for.")
-    return [VectorQuery(field, vector, settings.prefetch, query.where) for field, vector in vectors.items()]
+    limit = max(settings.prefetch, query.top_k)  # else a list shorter than what is asked for cuts the result
+    return [VectorQuery(field, vector, limit, query.where) for field, vector in vectors.items()]
+
+
+def rerank_pages(
+    text: str, pages: Sequence[PageCandidate], reranker: Reranker, read: Callable[[Candidate], str] | None = None
+) -> list[PageCandidate]:
+    """``pages`` in the reranker's order and with its scores; each page stands for itself by its best passage."""
+    leads = [_lead(page) for page in pages]
+    texts = [read(lead) if read else "" for lead in leads]
+    by_key = {(page.document_id, page.page): page for page in pages}
+    ranked = reranker.rerank(text, leads, texts)
+    return [by_key[lead.document_id, lead.page]._replace(score=lead.score) for lead in ranked]
+
+
+def _lead(page: PageCandidate) -> Candidate:
+    """The candidate that speaks for a page, with the page's score."""
+    if page.passages:
+        return page.passages[0]._replace(score=page.score)
+    return Candidate(page.document_id, page.page, HitKind.IMAGE, page.page, page.score, page.scores, page.page)
 
 
 def fuse(results: Mapping[str, Sequence[Scored]], settings: SearchSettings) -> list[PageCandidate]:

@@ -23,6 +23,7 @@ from retrieval.search import (
     page_input,
     passage_inputs,
     plan,
+    rerank_pages,
     search,
     vector_fields,
 )
@@ -210,3 +211,52 @@ class TestPlan:
         assert [q.field for q in queries] == [DENSE, SPARSE, PAGE, IMAGE]
         assert {q.filter for q in queries} == {where}
         assert {q.limit for q in queries} == {SETTINGS.prefetch}
+
+    def test_more_pages_than_candidates_can_be_asked_for(self, encoders, tmp_path):
+        index = open_index(IndexSettings(), tmp_path, vector_fields(encoders))
+        vectors = encoders.sparse.encode_texts([f"年假{'一' * n}" for n in range(15)], "passage")
+        pages = [payload(n, kind=HitKind.IMAGE) for n in range(1, 16)]
+        index.upsert(
+            IndexPoint(uuid5(SPACE, f"many-{page.page}"), {PAGE: vector}, page)
+            for page, vector in zip(pages, vectors, strict=True)
+        )
+        found = search(SearchQuery("年假", top_k=14), encoders, index, SearchSettings(prefetch=10))
+        index.close()
+        assert len(found) == 14
+
+
+class Reversing:
+    """Turns the order around and scores by position; keeps what it was given."""
+
+    def rerank(self, query, candidates, texts):
+        self.given = query, list(candidates), list(texts)
+        return [one._replace(score=1 / n) for n, one in enumerate(reversed(candidates), 1)]
+
+
+class TestReranking:
+    LISTS = {  # noqa: RUF012
+        SPARSE: [scored(4, 9.0, pages=(4, 5)), scored(2, 5.0)],
+        PAGE: [scored(9, 3.0, kind=HitKind.IMAGE)],
+    }
+
+    def test_pages_take_the_order_and_scores_of_the_reranker(self):
+        pages, reranker = fuse(self.LISTS, SETTINGS), Reversing()
+        ranked = rerank_pages("年假", pages, reranker, lambda one: f"{one.kind} {one.ordinal} from {one.start_page}")
+        assert [page.page for page in ranked] == [page.page for page in reversed(pages)]
+        assert [page.score for page in ranked] == [1 / n for n in range(1, len(pages) + 1)]
+        assert [page.passages for page in ranked] == [page.passages for page in reversed(pages)]
+        query, candidates, texts = reranker.given
+        assert query == "年假"
+        assert [one.score for one in candidates] == [page.score for page in pages]
+        by_page = dict(zip([one.page for one in candidates], texts, strict=True))
+        assert by_page == {4: "text 4 from 4", 5: "text 4 from 4", 2: "text 2 from 2", 9: "image 9 from 9"}
+
+    def test_search_uses_the_reranker_of_the_settings(self, encoders, index, monkeypatch):
+        query = SearchQuery("年假", where=Filter(tenant="t"), top_k=2)
+        everything = search(query._replace(top_k=10), encoders, index, SETTINGS)
+        assert everything == fuse(
+            dict(zip((DENSE, SPARSE, PAGE), index.query(plan(query, encoders, SETTINGS)), strict=True)), SETTINGS
+        )
+        monkeypatch.setattr("retrieval.search.build_reranker", lambda settings: Reversing())
+        found = search(query, encoders, index, SETTINGS)
+        assert [page.page for page in found] == [page.page for page in everything[:-3:-1]]
