@@ -350,7 +350,7 @@ class Catalog:
             now = self._db.now(session)
             rows = list(session.scalars(query.order_by(DocumentRow.queued_at).with_for_update(of=DocumentRow)))
             for row in rows:
-                versions.start_afresh(session, row.id)
+                versions.start_afresh(session, row)
                 versions.enqueue(row, now)
             session.flush()
             session.expire_all()

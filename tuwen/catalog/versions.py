@@ -96,15 +96,16 @@ def enqueue(row: DocumentRow, now: datetime) -> None:
     row.error_code = row.error_message = row.lease_owner = row.lease_expires_at = None
 
 
-def start_afresh(session: Session, document_id: str) -> None:
+def start_afresh(session: Session, row: DocumentRow) -> None:
     """Forget failures of pages, and the warnings of pages that were given up."""
-    mine = LedgerRow.document_id == document_id
+    mine = LedgerRow.document_id == row.id
     given_up = select(LedgerRow.page).where(mine, LedgerRow.state == PageState.QUARANTINED)
     session.execute(
         delete(WarningRow)
-        .where(WarningRow.document_id == document_id, WarningRow.page.in_(given_up))
+        .where(WarningRow.document_id == row.id, WarningRow.page.in_(given_up))
         .execution_options(synchronize_session=False)
     )
+    session.expire(row, ["warnings"])
     failed = LedgerRow.state.in_((PageState.QUARANTINED, PageState.FAILED))
     unread = session.scalars(select(exists().where(mine, failed, LedgerRow.stage == _READ))).one()
     if unread:  # the passages were cut without these pages, so all that was made of them is to be made again
@@ -124,7 +125,7 @@ def _again(session: Session, row: DocumentRow, now: datetime) -> Added:
     if row.is_current and row.status in READY:
         return Added(_as_duplicate(row, row.name, row.path), is_new=False)
     if row.status in _ENDED_WITHOUT_RESULT:
-        start_afresh(session, row.id)
+        start_afresh(session, row)
     if row.status not in _UNDER_WAY:
         enqueue(row, now)
     return Added(to_document(row), is_new=True)
