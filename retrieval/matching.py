@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from retrieval.lexical import analyze, query_weights
-from tuwen.types import Box, PageRecord, Passage
+from tuwen.types import Box, PageRecord, Passage, is_cjk
 
 _SHARE = 0.5
 """A line is shown when it weighs at least this share of the best line."""
@@ -27,5 +29,15 @@ def matched_boxes(query: str, record: PageRecord, passage: Passage) -> tuple[Box
 
 
 def _weight(record: PageRecord, words: list[int], weights: dict[str, float]) -> float:
-    terms = set(analyze("".join(record.words[i].text for i in words)))
+    terms = set(analyze(_joined([record.words[i].text for i in words])))
     return sum(weight for term, weight in weights.items() if term in terms)
+
+
+def _joined(words: Sequence[str]) -> str:
+    """The line as it is printed: words of other scripts parted by a space, ideographs by none."""
+    text = ""
+    for word in words:
+        # Without the space "annual leave" would be one term, and the cells "3" and "10,000" one number.
+        parted = text and word and not is_cjk(text[-1]) and not is_cjk(word[0])
+        text += f" {word}" if parted else word
+    return text
