@@ -51,7 +51,7 @@ def observations(folder: Path, settings: Settings, home: Path | None = None) -> 
         corpus = measure.ingest(engine, dataset, dataset.files, lambda _: None)
         engine.answerer = listener
         for query in dataset.queries:
-            if query.answers or not query.answerable:
+            if query.question.strip() and (query.answers or not query.answerable):
                 engine.ask(query.question)
                 relevant = corpus.places(query.relevant)
                 found.append(observe(query, listener.evidence, relevant, engine.encoders.dense))
