@@ -164,8 +164,7 @@ class Tuwen:
                 outcomes.append(self._add(into, found))
             except DocumentError as error:
                 skipped.append(Skipped(path=found.path, code=error.code, message=error.message))
-        for document_id in self.catalog.stale(Stage.INDEX, self.fingerprints.encode):
-            self.catalog.requeue(document_id)  # settings or models changed since it was indexed
+        self._requeue_stale()
         passwords = {document.document_id: password for document in outcomes} if password else {}
         Worker(stores, Setup(self.settings, self.home), on_event).drain(passwords)
         return IngestReport(documents=tuple(map(self._outcome, outcomes)), skipped=tuple(skipped))
@@ -351,17 +350,25 @@ class Tuwen:
         found = self.catalog.collection(TENANT, collection, create=collection == "default")
         if self._never_indexed():
             raise IndexStaleError(
-                "The settings or the models have changed since these documents were indexed. Run `tuwen ingest` once "
-                "more, on any path: it indexes all of them again."
+                "The documents are not in this index: settings or models have changed, or the index was moved away. "
+                "Run `tuwen ingest` once more, on any path: it indexes all of them again."
             )
         return Filter(tenant=TENANT, collection=found.name, exclude_documents=tuple(self.catalog.hidden(found)))
 
+    def _requeue_stale(self) -> None:
+        """Queue again what is not in this index: settings or models have changed, or the index was moved away."""
+        if self.index.count() == 0:
+            for document in self.catalog.documents(tenant=TENANT).documents:
+                self.catalog.ledger.forget(document.document_id, [Stage.INDEX])
+        for document_id in self.catalog.stale(Stage.INDEX, self.fingerprints.encode):
+            self.catalog.requeue(document_id)
+
     def _never_indexed(self) -> bool:
-        """Whether there are documents, and none went through this index."""
+        """Whether there are documents, and none is in this index."""
         stale = len(self.catalog.stale(Stage.INDEX, self.fingerprints.encode))
         stats = self.catalog.stats(tenant=TENANT).documents
         ready = stats.get(DocumentStatus.READY, 0) + stats.get(DocumentStatus.READY_WITH_WARNINGS, 0)
-        return 0 < ready <= stale
+        return ready > 0 and (ready <= stale or self.index.count() == 0)
 
     def _hit(self, words: str, found: PageCandidate) -> Hit:
         document = self.catalog.document(found.document_id)

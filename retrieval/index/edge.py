@@ -176,11 +176,10 @@ def _reported(path: Path) -> Iterator[None]:
 
 
 def _unavailable(path: Path, reason: str) -> StorageUnavailableError:
-    # The catalog lists as indexed what stood in a lost folder, so that a new, empty one would stay empty.
     return StorageUnavailableError(
         f"The index {path} cannot be read or written: {reason}. If the disk is full or read-only, mend that and try "
-        "again. If the folder is damaged, put all of TUWEN_HOME back from a backup, or move all of it away and run "
-        "`tuwen ingest` on your files again; moving only the index away leaves an index that finds nothing."
+        "again. If the folder is damaged, move it away and run `tuwen ingest` on any path: it is built again from what "
+        "is stored, and nothing is read again."
     )
 
 

@@ -245,3 +245,14 @@ def test_help_loads_nothing_heavy() -> None:
     assert "ingest" in done.stdout
     for heavy in ("pymupdf", "onnxruntime", "numpy", "sqlalchemy", "qdrant_edge"):
         assert f" {heavy}\n" not in done.stderr
+
+
+def test_an_index_that_was_moved_away_is_built_again(tmp_path: Path) -> None:
+    file = draw_pdf(tmp_path / "a.pdf", report(3))
+    home = tmp_path / "home"
+    assert tuwen(home, "ingest", file).code == 0
+    (home / "index").rename(tmp_path / "away")
+    lost = tuwen(home, "search", "项目3第2期的预算", "--json")
+    assert (lost.code, lost.json["error"]["code"]) == (3, "index_stale")
+    assert tuwen(home, "ingest", file).code == 0
+    assert tuwen(home, "search", "项目3第2期的预算", "--json").json["hits"][0]["page"] == 2
