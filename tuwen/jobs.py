@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -14,12 +15,20 @@ from retrieval.base import Filter, IndexPoint, PageIndex, PointPayload
 from tuwen import stages
 from tuwen.artefacts import Artefacts, Fingerprints
 from tuwen.catalog import Catalog, LeasedDocument
-from tuwen.errors import PageFailedError, TuwenError, UnavailableError
+from tuwen.errors import (
+    CorruptFileError,
+    LeaseLostError,
+    NotFoundError,
+    PageFailedError,
+    TuwenError,
+    UnavailableError,
+)
 from tuwen.settings import Settings
 from tuwen.types import DocumentStatus, HitKind, VerdictCode
 
 _ENCODE_BATCH = 12
 _STAGE_TIMEOUT_S = 1800.0
+_DAMAGE = (CorruptFileError, NotFoundError)
 _POINTS = UUID("5f0d0d6e-3c5b-5d0e-9b64-7477656e2d70")
 
 
@@ -88,11 +97,20 @@ class Job:
         self._on_event = on_event
         self._pages = document.pages or 0
         self._phases = self._run()
+        self._is_second_run = False
         self._done = self._total = 0
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its next step waits for child processes."""
+        return bool(self.pending or self.flying)
+
     def advance(self) -> bool:
-        """Start the next phase once the last is through; False when the document is finished."""
-        while not self.pending and not self.flying:
+        """Take the next step once the last is through; False when the document is finished.
+
+        A step in this process is short, and may leave nothing to wait for: then the next can be taken at once.
+        """
+        if not self.is_waiting:
             tasks = next(self._phases, None)
             if tasks is None:
                 return False
@@ -100,9 +118,10 @@ class Job:
         return True
 
     def fail(self, error: TuwenError) -> None:
-        """End the document with ``error``."""
-        self._catalog.fail(self.document.document_id, error.problem, owner=self.document.owner)
-        self._emit(Stage.READ, DocumentStatus.FAILED)
+        """End the document with ``error``, unless it was taken over or deleted meanwhile."""
+        with suppress(LeaseLostError, NotFoundError):
+            self._catalog.fail(self.document.document_id, error.problem, owner=self.document.owner)
+            self._emit(Stage.READ, DocumentStatus.FAILED)
 
     def succeeded(self, task: Task, result: Any, seconds: float) -> None:
         """Record a finished task."""
@@ -113,6 +132,7 @@ class Job:
         artefact = result.artefact if task.stage is Stage.READ else None
         self._record(task.stage, task.pages, seconds / len(task.pages), artefact)
         if task.stage is Stage.READ:
+            self._catalog.clear_warnings(self.document.document_id, task.pages)  # of an earlier reading
             self._warn_of(task.pages[0], result.codes)
         self._done += len(task.pages)
         self._emit(task.stage, DocumentStatus.PROCESSING)
@@ -124,7 +144,11 @@ class Job:
             UnavailableError: a store is gone; no page is to blame.
             TuwenError: the document as a whole cannot be processed.
         """
-        if isinstance(error, UnavailableError) or task.stage in (Stage.INSPECT, Stage.PASSAGES):
+        if isinstance(error, _DAMAGE) and task.stage in (Stage.PASSAGES, Stage.ENCODE):
+            self._begin_again(error)
+            return
+        is_original_gone = isinstance(error, NotFoundError)
+        if is_original_gone or isinstance(error, UnavailableError) or task.stage in (Stage.INSPECT, Stage.PASSAGES):
             raise error
         if len(task.pages) > 1:
             self.pending.extend(self._encode(page) for page in task.pages)
@@ -160,8 +184,20 @@ class Job:
         todo = self._open(Stage.ENCODE, readable)
         batches = [todo[i : i + _ENCODE_BATCH] for i in range(0, len(todo), _ENCODE_BATCH)]
         yield self._phase(Stage.ENCODE, [self._encode(*batch) for batch in batches])
-        self._apply(self._finished(Stage.ENCODE))
+        yield from self._apply(self._finished(Stage.ENCODE))
         self._finish()
+
+    def _begin_again(self, error: TuwenError) -> None:
+        """Read the whole document again, once, since an artefact that the ledger vouches for is damaged or gone."""
+        if self._is_second_run:
+            raise error
+        self.pending.clear()
+        self._phases = self._run_again()  # begins when nothing is in flight, so nothing of the first run is recorded
+
+    def _run_again(self) -> Iterator[list[Task]]:
+        self._is_second_run = True
+        self._catalog.ledger.forget(self.document.document_id)
+        yield from self._run()
 
     def _phase(self, stage: Stage, tasks: list[Task]) -> list[Task]:
         self._total = self._pages if stage in (Stage.READ, Stage.ENCODE) else 1
@@ -170,17 +206,25 @@ class Job:
             self._emit(stage, DocumentStatus.PROCESSING)
         return tasks
 
-    def _apply(self, pages: list[int]) -> None:
-        """Write the points of ``pages`` that are not in the index yet."""
+    def _apply(self, pages: list[int]) -> Iterator[list[Task]]:
+        """Write the points of ``pages`` that are not in the index yet, a batch a step: leases must be renewed."""
         todo = self._open(Stage.INDEX, pages)
         if len(todo) == len(pages):  # nothing of this fingerprint is in: what is there comes from an earlier reading
+            self._catalog.ledger.forget(self.document.document_id, [Stage.INDEX])
             self._index.delete(Filter(documents=(self.document.document_id,)))
         self._phase(Stage.INDEX, [])
         for start in range(0, len(todo), _ENCODE_BATCH):
             batch = todo[start : start + _ENCODE_BATCH]
             began = time.perf_counter()
-            self._index.upsert(point for page in batch for point in self._points(page))
+            try:
+                points = [point for page in batch for point in self._points(page)]
+            except _DAMAGE as error:
+                self._begin_again(error)
+                yield []
+                return
+            self._index.upsert(points)
             self._record(Stage.INDEX, tuple(batch), (time.perf_counter() - began) / len(batch), None)
+            yield []
 
     def _points(self, page: int) -> Iterator[IndexPoint]:
         document = self.document

@@ -16,7 +16,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
@@ -26,7 +26,6 @@ from tuwen.catalog import this_owner
 from tuwen.errors import (
     DocumentError,
     LeaseLostError,
-    NotFoundError,
     PageFailedError,
     ParserCrashedError,
     ParserTimeoutError,
@@ -37,6 +36,7 @@ from tuwen.jobs import Job, OnEvent, Stage, Stores, Task
 
 _LEASE_S = 60.0
 _RENEW_S = 15.0
+_START_TIMEOUT_S = 120.0
 _RECYCLE_AFTER = 1000
 _ACTIVE_DOCUMENTS = 4
 
@@ -62,7 +62,7 @@ class Worker:
             UnavailableError: a store failed; leases are given back and the next run goes on.
         """
         self._stores.catalog.release_dead()
-        first = self._lease(passwords or {})
+        first = self._lease([], passwords or {})
         if first is None:
             return
         pool = ProcessPool(
@@ -74,6 +74,7 @@ class Worker:
         )
         jobs = [first]
         try:
+            _try_out(pool)
             self._loop(pool, jobs, passwords or {})
             pool.close()
         finally:
@@ -82,31 +83,35 @@ class Worker:
             pool.stop()
             pool.join()
 
-    def _lease(self, passwords: Mapping[str, str]) -> Job | None:
-        document = self._stores.catalog.lease(self._owner, _LEASE_S)
-        if document is None:
-            return None
-        password = passwords.get(document.document_id)
-        return Job(document, self._stores, self._settings, password, self._on_event)
+    def _lease(self, jobs: list[Job], passwords: Mapping[str, str]) -> Job | None:
+        while document := self._stores.catalog.lease(self._owner, _LEASE_S):
+            if all(job.document.document_id != document.document_id for job in jobs):
+                password = passwords.get(document.document_id)
+                return Job(document, self._stores, self._settings, password, self._on_event)
+            # else its lease had run out while this machine slept; it is ours again, and its job goes on
+        return None
 
     def _loop(self, pool: ProcessPool, jobs: list[Job], passwords: Mapping[str, str]) -> None:
         flying: dict[Future[Any], tuple[Job, Task]] = {}
         renewed = time.monotonic()
         while jobs:
+            if time.monotonic() - renewed > _RENEW_S:
+                renewed = time.monotonic()
+                jobs[:] = [job for job in jobs if self._renew(job)]
             for job in list(jobs):
                 self._guard(job, jobs, job.advance)
-            while len(jobs) < _ACTIVE_DOCUMENTS and (leased := self._lease(passwords)):
+            while len(jobs) < _ACTIVE_DOCUMENTS and (leased := self._lease(jobs, passwords)):
                 jobs.append(leased)
                 self._guard(leased, jobs, leased.advance)
             self._submit(pool, jobs, flying)
             if flying:
-                for future in wait(flying, timeout=1.0, return_when=FIRST_COMPLETED).done:
+                patience = 1.0 if all(job.is_waiting for job in jobs) else 0.0
+                for future in wait(flying, timeout=patience, return_when=FIRST_COMPLETED).done:
                     self._settle(future, *flying.pop(future), jobs)
-            if time.monotonic() - renewed > _RENEW_S:
-                renewed = time.monotonic()
-                for job in list(jobs):
-                    if not self._stores.catalog.renew(job.document.document_id, self._owner, _LEASE_S):
-                        jobs.remove(job)  # taken over, cancelled or deleted
+
+    def _renew(self, job: Job) -> bool:
+        """Keep the document; False when it is no longer ours: taken over, cancelled or deleted."""
+        return self._stores.catalog.renew(job.document.document_id, self._owner, _LEASE_S)
 
     def _submit(self, pool: ProcessPool, jobs: list[Job], flying: dict[Future[Any], tuple[Job, Task]]) -> None:
         """Keep two tasks a child in flight, oldest document first; more would only wait in memory."""
@@ -131,15 +136,27 @@ class Worker:
         """Run ``step`` of ``job``; end the job when it is through or its document fails."""
         try:
             going_on = step() is not False
-        except (LeaseLostError, NotFoundError):  # taken over or deleted meanwhile: no longer ours to finish
+        except LeaseLostError:
             going_on = False
         except UnavailableError:
             raise
         except TuwenError as error:
-            job.fail(error)
+            if self._renew(job):  # else it was deleted, which is an error of no document
+                job.fail(error)
             going_on = False
         if not going_on:
             jobs.remove(job)
+
+
+def _try_out(pool: ProcessPool) -> None:
+    """Run nothing in a child: where children cannot start, no document is to blame. Raises UnavailableError."""
+    try:
+        pool.schedule(os.getpid).result(_START_TIMEOUT_S)
+    except (OSError, RuntimeError, CancelledError) as error:  # TimeoutError and ProcessExpired are OSErrors
+        raise UnavailableError(
+            "Child processes cannot start. A script that calls this must do so below "
+            f'`if __name__ == "__main__":`; else see the messages above ({type(error).__name__}: {error}).'
+        ) from error
 
 
 def _as_tuwen_error(error: BaseException, task: Task) -> TuwenError:

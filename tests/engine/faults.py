@@ -4,7 +4,7 @@ import os
 import time
 
 from tuwen import stages
-from tuwen.errors import StorageUnavailableError
+from tuwen.errors import CorruptFileError, NotFoundError, StorageUnavailableError
 
 real_read_page = stages.read_page
 real_encode_pages = stages.encode_pages
@@ -43,3 +43,11 @@ def crash_encoding(document_id: str, document_name: str, pages: tuple[int, ...])
     if BAD_PAGE in pages:
         os.abort()
     real_encode_pages(document_id, document_name, pages)
+
+
+def damaged_page(_document_id: str, _document_name: str, _pages: tuple[int, ...]) -> None:
+    raise CorruptFileError("The stored artefact is damaged.")
+
+
+def original_gone(_document_id: str, _media_type: str, _page: int, _password: str | None) -> stages.PageOutcome:
+    raise NotFoundError("There is no original.")

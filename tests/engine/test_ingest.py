@@ -1,5 +1,8 @@
 """Ingestion end to end: real files, real child processes, real stores."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +10,7 @@ import pytest
 
 from tests.engine import faults
 from tests.engine.drawing import draw_pdf, report
-from tuwen import stages
+from tuwen import jobs, stages, worker
 from tuwen.engine import Tuwen
 from tuwen.errors import IndexStaleError, NotFoundError, StorageUnavailableError
 from tuwen.jobs import IngestEvent
@@ -23,6 +26,18 @@ def settings() -> Settings:
 @pytest.fixture
 def open_engine(tmp_path: Path, settings: Settings) -> Callable[[], Tuwen]:
     return lambda: Tuwen.open(settings, tmp_path / "home")
+
+
+@pytest.fixture
+def recut() -> Settings:
+    """Settings that cut other passages for the same index."""
+    return load_settings(
+        environ={
+            "TUWEN_INGEST__WORKERS": "1",
+            "TUWEN_INGEST__PASSAGES__TARGET_TOKENS": "32",
+            "TUWEN_INGEST__PASSAGES__MAX_TOKENS": "64",
+        }
+    )
 
 
 def test_a_folder_goes_in_and_answers_come_out(tmp_path: Path, open_engine: Callable[[], Tuwen]) -> None:
@@ -151,3 +166,119 @@ def test_after_a_change_of_settings_ingest_indexes_again_and_reads_nothing_again
         assert (hits[0].document_id, hits[0].page) == (document.document_id, 2)
         assert engine.catalog.document(document.document_id).status is DocumentStatus.READY
     assert {event.stage for event in events} & {"inspect", "read"} == set()
+
+
+def test_settings_that_come_back_find_every_page_again(
+    tmp_path: Path, open_engine: Callable[[], Tuwen], recut: Settings
+) -> None:
+    file = draw_pdf(tmp_path / "a.pdf", [page * 4 for page in report(1)])
+    with open_engine() as engine:
+        (document,) = engine.ingest([file]).documents
+        first = engine.fingerprints.encode
+        before = set(engine.index.ids())
+    with Tuwen.open(recut, tmp_path / "home") as engine:
+        engine.ingest([file])
+        assert engine.catalog.stale("index", first) == [document.document_id]
+    with open_engine() as engine:
+        engine.ingest([file])
+        assert set(engine.index.ids()) == before
+        assert {hit.page for hit in engine.search("项目1的预算").hits} == {1, 2, 3}
+
+
+def test_a_failed_document_is_mended_once_the_cause_is_gone(
+    tmp_path: Path, open_engine: Callable[[], Tuwen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = draw_pdf(tmp_path / "a.pdf", report(1))
+    with open_engine() as engine:
+        with monkeypatch.context() as patch:
+            patch.setattr(stages, "read_page", faults.always_bug)
+            assert engine.ingest([file]).documents[0].status is DocumentStatus.FAILED
+        (document,) = engine.ingest([file]).documents
+        assert (document.status, document.warnings) == (DocumentStatus.READY, ())
+        assert {hit.page for hit in engine.search("项目1的预算").hits} == {1, 2, 3}
+
+
+def test_a_page_that_can_be_read_again_gets_its_passages_and_loses_its_warnings(
+    tmp_path: Path, open_engine: Callable[[], Tuwen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = draw_pdf(tmp_path / "a.pdf", report(1))
+    with open_engine() as engine:
+        with monkeypatch.context() as patch:
+            patch.setattr(stages, "read_page", faults.bug)
+            (document,) = engine.ingest([file]).documents
+        engine.catalog.warn(document.document_id, 1, "hidden_text", "of a reading that is forgotten")
+        engine.catalog.ledger.forget(document.document_id, ["read"], [1])
+        engine.catalog.retry_failed()
+        engine.ingest([file])
+        again = engine.catalog.document(document.document_id)
+        assert (again.document_id, again.status, again.warnings) == (document.document_id, DocumentStatus.READY, ())
+        assert {hit.page for hit in engine.search("项目1的预算").hits} == {1, 2, 3}
+
+
+@pytest.mark.parametrize("damage", ["vectors deleted", "record truncated", "passages deleted"])
+def test_damaged_artefacts_are_made_again(tmp_path: Path, open_engine: Callable[[], Tuwen], damage: str) -> None:
+    file = draw_pdf(tmp_path / "a.pdf", report(1))
+    with open_engine() as engine:
+        (document,) = engine.ingest([file]).documents
+        before = set(engine.index.ids())
+        stage = {"vectors": "encode", "record": "read", "passages": "passages"}[damage.split()[0]]
+        (artefact,) = (tmp_path / "home").rglob(f"{stage}-*/000002.[jn]*[!g]")  # the record, not the picture
+        if damage.endswith("truncated"):
+            artefact.write_bytes(artefact.read_bytes()[:20])
+        else:
+            artefact.unlink()
+        unfinished = {"read": ["passages", "encode", "index"], "passages": ["encode", "index"], "encode": ["index"]}
+        engine.catalog.ledger.forget(document.document_id, unfinished[stage])
+        engine.ingest([file])
+        mended = engine.catalog.document(document.document_id)
+        assert (mended.status, mended.warnings) == (DocumentStatus.READY, ())
+        assert set(engine.index.ids()) == before
+        assert engine.page(document.document_id, 2).page == 2
+        assert {hit.page for hit in engine.search("项目1的预算").hits} == {1, 2, 3}
+
+
+def test_what_cannot_be_mended_fails_and_is_not_tried_for_ever(
+    tmp_path: Path, open_engine: Callable[[], Tuwen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "encode_pages", faults.damaged_page)
+    with open_engine() as engine:
+        (document,) = engine.ingest([draw_pdf(tmp_path / "a.pdf", report(1))]).documents
+        assert (document.status, document.error and document.error.code) == (DocumentStatus.FAILED, "corrupt_file")
+
+
+def test_an_original_that_is_gone_fails_its_document(
+    tmp_path: Path, open_engine: Callable[[], Tuwen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "read_page", faults.original_gone)
+    with open_engine() as engine:
+        (document,) = engine.ingest([draw_pdf(tmp_path / "a.pdf", report(1))]).documents
+        assert (document.status, document.error and document.error.code) == (DocumentStatus.FAILED, "not_found")
+
+
+def test_leases_that_run_out_start_no_second_job(
+    tmp_path: Path, open_engine: Callable[[], Tuwen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_LEASE_S", 0.0)  # as after a long sleep: expired at every look
+    monkeypatch.setattr(jobs, "_ENCODE_BATCH", 1)
+    files = [draw_pdf(tmp_path / f"{number}.pdf", report(number)) for number in range(2)]
+    with open_engine() as engine:
+        documents = engine.ingest(files).documents
+        assert [document.status for document in documents] == [DocumentStatus.READY] * 2
+        for document in documents:
+            read = engine.catalog.ledger.state(document.document_id, "read", engine.fingerprints.read)
+            assert [entry.attempts for entry in read.values()] == [1, 1, 1]
+
+
+def test_children_that_cannot_start_are_no_fault_of_a_document(tmp_path: Path) -> None:
+    draw_pdf(tmp_path / "a.pdf", report(1))
+    script = tmp_path / "script.py"  # without the `if __name__ == "__main__":` that spawned children need
+    script.write_text(
+        "from pathlib import Path\nfrom tuwen.engine import Tuwen\nfrom tuwen.settings import load_settings\n"
+        f"with Tuwen.open(load_settings(), Path({str(tmp_path / 'home')!r})) as engine:\n"
+        f"    engine.ingest([Path({str(tmp_path / 'a.pdf')!r})])\n"
+    )
+    environment = {**os.environ, "TUWEN_INGEST__WORKERS": "1", "PYTHONPATH": str(Path.cwd())}
+    run = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=200)
+    assert "UnavailableError: Child processes cannot start." in run.stderr
+    with Tuwen.open(load_settings(environ={}), tmp_path / "home") as engine:
+        assert [document.status for document in engine.documents()] == ["queued"]
