@@ -162,8 +162,27 @@ def _pdf_page(document: Any, limits: LimitSettings, number: int) -> Iterator[Pag
                 f"Page {number} shows a picture of {largest:,} pixels, more than {limits.max_image_pixels:,} "
                 "(ingest.limits.max_image_pixels)."
             )
+    if page.rotation and page.cropbox != page.mediabox:
+        with _redrawn(document, page) as target:  # remove_rotation() of PyMuPDF 2.0 loses a cropped page's contents
+            yield Page(target, number)
+        return
+    with page_errors(number):
         page.remove_rotation()
     yield Page(page, number)
+
+
+@contextmanager
+def _redrawn(document: Any, page: Any) -> Iterator[Any]:
+    """The displayed page drawn upright on a page of its own; text and drawings stay what they are."""
+    rotation, size = page.rotation, page.rect
+    with pymupdf.open() as copy:
+        target = copy.new_page(width=size.width, height=size.height)
+        page.set_rotation(0)
+        try:
+            target.show_pdf_page(target.rect, document, page.number, rotate=-rotation)
+        finally:
+            page.set_rotation(rotation)
+        yield target
 
 
 @contextmanager

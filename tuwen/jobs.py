@@ -254,6 +254,8 @@ class Job:
         finished = self._catalog.finish(self.document.document_id, owner=self.document.owner)
         if finished.replaced:
             self._index.delete(Filter(documents=finished.replaced))
+            for document_id in finished.replaced:  # it may become current again
+                self._catalog.ledger.forget(document_id, [Stage.INDEX])
         self._emit(Stage.INDEX, finished.document.status)
 
     def _read(self, page: int) -> Task:

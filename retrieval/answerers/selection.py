@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.answerers.units import Unit
 from retrieval.base import Claim, Evidence, Quote
-from tuwen.types import WordSpan, is_cjk
+from tuwen.types import Block, BlockKind, PageRecord, WordSpan, is_cjk
 
 _REFERENCE_CHARS = 80
 """Length of answers for which the gain per character is fitted."""
@@ -52,16 +53,24 @@ def claims(units: Sequence[Unit], evidence: Sequence[Evidence], shorten: Callabl
 
 
 def _claim(group: Sequence[Unit], item: Evidence, shorten: Callable[[Unit], str]) -> Claim:
-    text = shorten(group[0]) if len(group) == 1 else _join([unit.text for unit in group])
+    text = shorten(group[0]) if len(group) == 1 else _join(group, item.record)
     words = WordSpan(group[0].words.start, group[-1].words.end)
     return Claim(text, (Quote(text, item.document_id, item.record.page, words),))
 
 
-def _join(texts: Sequence[str]) -> str:
-    joined = texts[0]
-    for text in texts[1:]:
-        joined += text if is_cjk(joined[-1]) else f" {text}"
+def _join(group: Sequence[Unit], record: PageRecord) -> str:
+    """Sentences of one paragraph run on; table rows, list items and blocks stand on lines of their own."""
+    joined = group[0].text
+    for before, unit in pairwise(group):
+        paragraph = _block(record, before)
+        run_on = paragraph == _block(record, unit) and paragraph.kind is BlockKind.TEXT
+        joined += ("" if is_cjk(joined[-1]) else " ") if run_on else "\n"
+        joined += unit.text
     return joined
+
+
+def _block(record: PageRecord, unit: Unit) -> Block:
+    return next(block for block in record.blocks if block.words.start <= unit.words.start < block.words.end)
 
 
 def _overlap(one: Unit, other: Unit) -> bool:

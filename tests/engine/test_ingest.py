@@ -76,6 +76,10 @@ def test_same_bytes_are_a_duplicate_and_new_bytes_a_version(tmp_path: Path, open
         assert (second.version, second.status) == (2, DocumentStatus.READY)
         assert [d.document_id for d in engine.documents()] == [second.document_id]
         assert {hit.document_id for hit in engine.search("项目的预算").hits} == {second.document_id}
+        draw_pdf(file, report(1))  # and back again
+        (third,) = engine.ingest([file]).documents
+        assert third.status is DocumentStatus.READY
+        assert {hit.document_id for hit in engine.search("项目的预算").hits} == {third.document_id}
 
 
 @pytest.mark.parametrize("fault", ["crash", "bug"])

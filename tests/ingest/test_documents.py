@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pymupdf
@@ -22,6 +23,7 @@ from tuwen.errors import (
     UnsupportedTypeError,
     WrongPasswordError,
 )
+from tuwen.settings import IngestSettings
 
 
 def text_of(document, number=1):
@@ -449,3 +451,22 @@ def test_binary_is_no_text_file(tmp_path, settings):
         open_document(tmp_path / "a.txt", "text/plain", None, settings),
     ):
         pass
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_a_cropped_and_rotated_page_shows_what_a_viewer_shows(tmp_path: Path, rotation: int) -> None:
+    with pymupdf.open() as document:
+        page = document.new_page(width=595, height=842)
+        page.insert_text((120, 160), "left top", fontsize=14)
+        page.set_cropbox(pymupdf.Rect(100, 100, 450, 460))
+        page.set_rotation(rotation)
+        document.save(tmp_path / "crop.pdf")
+    with pymupdf.open(tmp_path / "crop.pdf") as document:
+        shown = document[0].get_pixmap(dpi=72)
+        size, expected = document[0].rect, np.frombuffer(shown.samples, np.uint8)
+    with open_document(tmp_path / "crop.pdf", "application/pdf", None, IngestSettings()) as opened:
+        for _ in range(2):  # reading a page leaves the document as it was
+            with opened.page(1) as page:
+                assert (page.width, page.height) == (size.width, size.height)
+                assert np.abs(page.render(72, 10**7).ravel().astype(int) - expected).mean() < 0.5
+                assert "left" in page.pdf_page.get_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -37,6 +38,7 @@ TopK = Annotated[int, typer.Option("--top-k", "-k", min=1, max=200, help="Pages 
 
 def main() -> None:
     """Run the command line; expected errors become one sentence and an exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # give leases and the index back
     try:
         app()
     except TuwenError as error:
@@ -76,7 +78,7 @@ def _print_json(value: Any) -> None:
 @app.command()
 def ingest(
     context: typer.Context,
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders.")],
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders.", readable=False)],
     collection: Collection = "default",
     password: Annotated[str | None, typer.Option(help="For encrypted files.")] = None,
     as_json: Json = False,

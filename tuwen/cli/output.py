@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
@@ -146,8 +147,9 @@ def print_answer(answer: Answer) -> None:
         )
     if answer.citations:
         first = answer.citations[0]
-        place = f"{first.document_id[:8]} {first.page}"
-        command = f'tuwen page {place} --image page.png --highlight "{_one_line(first.quote)}"'
+        place = [first.document_id[:8], str(first.page)]
+        quote = shlex.quote(_one_line(first.quote))  # documents are data: nothing in them may reach a shell
+        command = " ".join(["tuwen page", *place, "--image page.png --highlight", quote])
         console.print(Text(f"{say('boxes_hint')} {command}", style="dim"), soft_wrap=True)
 
 
