@@ -80,7 +80,7 @@ def main() -> None:
             b for c in answer.citations if (c.document_id, c.page) == (first.document_id, first.page) for b in c.boxes
         ]
     buffer = io.BytesIO()
-    draw(answer, highlighted(picture.jpeg, boxes), Box.union(first.boxes)).quantize(128).save(
+    draw(answer, highlighted(picture.jpeg, boxes), Box.union(first.boxes)).quantize(256).save(
         buffer, "PNG", optimize=True
     )
     arguments.target.parent.mkdir(parents=True, exist_ok=True)

@@ -42,6 +42,14 @@ def test_line_boxes_are_one_a_line() -> None:
     assert record.line_boxes([0, 1]) == (Box(0, 0, 0.2, 0.05),)
 
 
+def test_boxes_keep_to_a_line_that_is_not_level() -> None:
+    words = [Word(text="字", box=Box(i / 20, 0.1 + i / 200, (i + 1) / 20, 0.12 + i / 200)) for i in range(16)]
+    boxes = PageRecord(page=1, width=595, height=842, words=tuple(words)).line_boxes(WordSpan(0, 16))
+    assert len(boxes) > 3
+    assert all(box.height <= 0.031 for box in boxes)
+    assert all(any(box.contains_point(*word.box.center) for box in boxes) for word in words)
+
+
 def test_records_survive_json() -> None:
     record = PageRecord(
         page=2, width=1, height=2, words=(Word(text="页", box=Box(0, 0, 1, 1)),), verdict=Verdict(codes=("blank",))

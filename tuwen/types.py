@@ -186,12 +186,33 @@ class PageRecord(Model):
         return "\n\n".join(b.markdown or b.text for b in self.blocks if b.markdown or b.text)
 
     def line_boxes(self, span: WordSpan | Sequence[int]) -> tuple[Box, ...]:
-        """One box for each printed line that the words of ``span`` (range or indices) touch, in order."""
+        """One box for each printed line that the words of ``span`` (range or indices) touch, in order.
+
+        A line that is not level (a skewed scan, a photo) gets several, so that they keep to it.
+        """
         indices = range(*span) if isinstance(span, WordSpan) else span
         lines: dict[int, list[Box]] = {}
         for i in indices:
             lines.setdefault(self.words[i].line, []).append(self.words[i].box)
-        return tuple(Box.union(boxes).clamped() for boxes in lines.values())
+        return tuple(box.clamped() for boxes in lines.values() for box in _level_runs(boxes))
+
+
+_LEVEL = 1.4
+"""A run of words is level while it is no higher than this multiple of its highest word."""
+
+
+def _level_runs(boxes: Sequence[Box]) -> list[Box]:
+    runs = [boxes[0]]
+    highest = boxes[0].height
+    for box in boxes[1:]:
+        joined = Box.union((runs[-1], box))
+        highest = max(highest, box.height)
+        if joined.height <= _LEVEL * highest:
+            runs[-1] = joined
+        else:
+            runs.append(box)
+            highest = box.height
+    return runs
 
 
 class PassageSpan(NamedTuple):
