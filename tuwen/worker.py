@@ -84,12 +84,10 @@ class Worker:
             pool.join()
 
     def _lease(self, jobs: list[Job], passwords: Mapping[str, str]) -> Job | None:
-        while document := self._stores.catalog.lease(self._owner, _LEASE_S):
-            if all(job.document.document_id != document.document_id for job in jobs):
-                password = passwords.get(document.document_id)
-                return Job(document, self._stores, self._settings, password, self._on_event)
-            # else its lease had run out while this machine slept; it is ours again, and its job goes on
-        return None
+        document = self._stores.catalog.lease(self._owner, _LEASE_S)
+        if document is None or any(job.document.document_id == document.document_id for job in jobs):
+            return None  # or its lease had run out while this machine slept: it is ours again, and its job goes on
+        return Job(document, self._stores, self._settings, passwords.get(document.document_id), self._on_event)
 
     def _loop(self, pool: ProcessPool, jobs: list[Job], passwords: Mapping[str, str]) -> None:
         flying: dict[Future[Any], tuple[Job, Task]] = {}
