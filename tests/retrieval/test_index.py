@@ -300,7 +300,7 @@ class TestDamage:
     def test_a_damaged_file_is_reported_with_what_helps(self, folder, name, content):
         overwrite(folder / "shard", name, content)
         for _ in range(2):  # the folder is let go of again
-            with pytest.raises(StorageUnavailableError, match="move all of it away and run `tuwen ingest`") as caught:
+            with pytest.raises(StorageUnavailableError, match="move it away and run `tuwen ingest`") as caught:
                 open_index(IndexSettings(adapter="edge"), folder, FIELDS)
             assert str(folder) in caught.value.message
         assert index_owner(folder) is None
