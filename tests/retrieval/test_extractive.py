@@ -255,7 +255,10 @@ def test_neighbours_become_one_claim_and_pages_keep_their_rank() -> None:
     made = claims(
         [second, third, first], [evidence_of(CANTEEN, document="d0"), evidence_of(CANTEEN, document="d1")], _whole
     )
-    assert [(claim.text, claim.quotes[0].document_id) for claim in made] == [("字字字字\n字字字字", "d1"), ("字" * 4, "d0")]
+    assert [(claim.text, claim.quotes[0].document_id) for claim in made] == [
+        ("字字字字\n字字字字", "d1"),
+        ("字" * 4, "d0"),
+    ]
     assert made[0].quotes[0].words == WordSpan(0, 8)
 
 
