@@ -107,6 +107,7 @@ class CatalogMachine(RuleBasedStateMachine):
         if document_id is not None:
             self.catalog.fail(document_id, Problem(code="corrupt_file", message="坏了"))
             self.entries[document_id].status = "failed"
+            self.entries[document_id].answers = False  # its points may come from an earlier reading
 
     @rule()
     def retry(self) -> None:
