@@ -14,7 +14,8 @@ from retrieval.base import Claim, Draft, Encoder, Evidence
 from tuwen.settings import AnswerSettings
 from tuwen.types import RefusalReason, VerdictCode
 
-_UNREADABLE = frozenset(VerdictCode) - {VerdictCode.HIDDEN_TEXT, VerdictCode.REPETITION}
+_UNREADABLE = frozenset({VerdictCode.UNREADABLE, VerdictCode.LOW_OCR_CONFIDENCE})
+"""A blank page has nothing to read, and one with a garbled text layer was read by OCR."""
 
 
 class ExtractiveAnswerer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import NamedTuple
 
 from retrieval.base import Evidence
@@ -100,10 +100,10 @@ def _pieces(block: Block) -> Iterator[_Piece]:
 
 def _announced(pieces: Sequence[_Piece], start: int) -> list[_Piece]:
     """What a lead-in announces: the list after its colon, the next sentence, or the rest of 一是…；二是…."""
-    lead, following = pieces[start], pieces[start + 1 :]
+    lead, following = pieces[start], _following(pieces, start)
     if lead.text.endswith(("：", ":")):
         if following and following[0].block.kind is BlockKind.LIST:
-            following = [piece for piece in following if piece.block.order == following[0].block.order]
+            following = [piece for piece in following if piece.block is following[0].block]
         else:
             following = following[:1]
     elif _FIRST.search(lead.text):
@@ -118,6 +118,16 @@ def _announced(pieces: Sequence[_Piece], start: int) -> list[_Piece]:
             break
         taken.append(piece)
     return taken
+
+
+def _following(pieces: Sequence[_Piece], start: int) -> list[_Piece]:
+    """The pieces printed right after one: up to a table or a part that gives no pieces, such as a title."""
+    run = takewhile(lambda pair: pair[1].block.kind is not BlockKind.TABLE and _adjoin(*pair), pairwise(pieces[start:]))
+    return [piece for _, piece in run]
+
+
+def _adjoin(before: _Piece, after: _Piece) -> bool:
+    return after.block is before.block or after.block.words.start == before.block.words.end
 
 
 def _headings(item: Evidence) -> dict[int, str]:

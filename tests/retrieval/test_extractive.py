@@ -17,7 +17,7 @@ from retrieval.answerers.ranking import QUESTION_FEATURES, UNIT_FEATURES, missin
 from retrieval.answerers.selection import claims, select
 from retrieval.answerers.trimming import WINDOW_FEATURES, trim
 from retrieval.answerers.units import Unit, units_of
-from retrieval.base import Answerer, Encoder, Vector
+from retrieval.base import Answerer, Claim, Draft, Encoder, Quote, Vector
 from retrieval.encoders import build_encoders
 from retrieval.grounding import verify
 from tests.retrieval.pages import evidence_of, page_of, words_in
@@ -127,6 +127,22 @@ def test_a_counted_series_stays_together() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "next_part",
+    [
+        [(BlockKind.TITLE, "第六章 培训"), "每年培训两次。"],
+        [(BlockKind.FOOTER, "第 7 页"), (BlockKind.TABLE, "城市 标准\n北京 500元")],
+        [(BlockKind.TABLE, "城市 住宿标准 伙食补助\n北京 500元 120元\n成都 400元 100元")],
+    ],
+)
+def test_a_lead_in_announces_only_what_is_printed_right_after_it(next_part: list[str | tuple[BlockKind, str]]) -> None:
+    evidence = [evidence_of(page_of("住宿费按城市分档，标准如下：", *next_part))]
+    lead = units_of(evidence)[0]
+    assert lead.text == "住宿费按城市分档，标准如下："
+    quote = Quote(lead.text, "d1", 1, lead.words)
+    assert verify(Draft((Claim(lead.text, (quote,)),), 1.0), evidence).citations
+
+
 def test_units_know_their_words() -> None:
     for unit in units_of(EVIDENCE):
         record = EVIDENCE[unit.evidence].record
@@ -194,8 +210,16 @@ def test_refusal_names_an_unreadable_source(answerer: ExtractiveAnswerer) -> Non
     verdict = Verdict(codes=(VerdictCode.LOW_OCR_CONFIDENCE,))
     smudge = evidence_of(page_of("曰月囗目 川乂丶一 亠冂冖", verdict=verdict))
     assert answerer.answer("年假有几天？", [smudge]).reason is RefusalReason.UNREADABLE_SOURCE
+    nothing = evidence_of(page_of(verdict=Verdict(codes=(VerdictCode.UNREADABLE,))))
+    assert answerer.answer("年假有几天？", [nothing]).reason is RefusalReason.UNREADABLE_SOURCE
+
+
+def test_blank_pages_and_those_that_ocr_read_instead_are_no_unreadable_sources(answerer: ExtractiveAnswerer) -> None:
     blank = evidence_of(page_of(verdict=Verdict(codes=(VerdictCode.BLANK,))))
-    assert answerer.answer("年假有几天？", [blank]).reason is RefusalReason.UNREADABLE_SOURCE
+    assert answerer.answer("年假有几天？", [blank]).reason is RefusalReason.NO_EVIDENCE
+    verdict = Verdict(codes=(VerdictCode.GARBLED_TEXT_LAYER,))
+    read = evidence_of(page_of((BlockKind.TITLE, "食堂须知"), "食堂供应早餐和午餐。", verdict=verdict))
+    assert answerer.answer("木星的质量是地球的多少倍？", [read]).reason is RefusalReason.NO_EVIDENCE
 
 
 def test_no_evidence_is_a_refusal(answerer: ExtractiveAnswerer) -> None:
