@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
-SETS = {"embedded": ["embedded"], "dev": ["embedded", "server", "dev"]}
+SETS = {"embedded": ["embedded"], "dev": ["embedded", "server", "vlm", "dev"]}
 
 
 def pins(name: str) -> dict[str, str]:

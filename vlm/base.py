@@ -77,12 +77,14 @@ class Decoding(NamedTuple):
 
 
 class Tiling(NamedTuple):
-    """How a page is cut into tiles before the model sees it; more tiles show smaller print and cost more."""
+    """Into how many tiles an image may be cut before the model sees it; more show smaller print and cost more.
+
+    The number follows from the aspect ratio: an A4 page gives 2 x 3 tiles with the defaults and 3 x 4 with
+    ``min_tiles=9``, twice the pixels.
+    """
 
     min_tiles: int = 1
     max_tiles: int = 12
-    padding: int = 0
-    """White pixels added at the left and at the right."""
 
 
 class VisionRequest(NamedTuple):
@@ -249,7 +251,7 @@ def _check_limits(request: VisionRequest) -> None:
             ("temperature", decoding.temperature >= 0),
             ("top_p", 0 < decoding.top_p <= 1),
             ("no_repeat_ngram", decoding.no_repeat_ngram >= 0),
-            ("tiling", 1 <= tiling.min_tiles <= tiling.max_tiles and tiling.padding >= 0),
+            ("tiling", 1 <= tiling.min_tiles <= tiling.max_tiles),
         )
         if not fine
     ]
