@@ -21,11 +21,11 @@ from PIL import Image
 from ingest import ocr, text_layer
 from ingest.base import RGB, OpenDocument, OpenPage, PageResult, PageTask, TextLine
 from ingest.contents import is_contents
-from ingest.discovery import sniff
-from ingest.documents import open_document
+from ingest.formats import open_document
 from ingest.images import load_picture
 from ingest.mixing import garbled_lines, is_visible, unread_pictures, without_known
 from ingest.readers import arrange_upright, mean_confidence, sure
+from ingest.sniffing import sniff
 from tuwen.errors import UnsupportedTypeError
 from tuwen.settings import IngestSettings
 from tuwen.types import PageRecord, Verdict, VerdictCode, Word
@@ -50,7 +50,7 @@ def inspect(path: Path, media_type: str, password: str | None, settings: IngestS
     """Open a file and count its pages.
 
     Raises:
-        DocumentError: it cannot be taken in (see :func:`ingest.documents.open_document`).
+        DocumentError: it cannot be taken in (see :func:`ingest.formats.open_document`).
     """
     return _open(PageTask(path, media_type, 1, password, settings)).pages
 

@@ -9,8 +9,8 @@ from importlib.metadata import version
 
 from ingest import ocr, text_layer
 from ingest.base import OpenPage, Reading, TextLine
-from ingest.documents import straightened
 from ingest.layout import arrange
+from ingest.pages import straightened
 from tuwen.settings import IngestSettings
 from tuwen.types import Block, BlockKind, Box, Word
 

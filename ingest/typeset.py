@@ -19,7 +19,7 @@ import pymupdf
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from ingest.discovery import CSV, MARKDOWN
+from ingest.media import CSV, MARKDOWN
 from tuwen.errors import LimitExceededError
 
 _WIDTH, _HEIGHT = 595.0, 842.0

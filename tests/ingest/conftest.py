@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ingest.base import OpenDocument
-from ingest.discovery import sniff
-from ingest.documents import open_document
+from ingest.formats import open_document
+from ingest.sniffing import sniff
 from tuwen.settings import IngestSettings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, as pages do

@@ -7,7 +7,7 @@ from pathlib import Path
 import pymupdf
 
 from ingest.base import TextLine, word_spans
-from ingest.documents import Page
+from ingest.pages import Page
 from tuwen.types import Block, BlockKind, Box, PageRecord, Source, Word, WordSpan, fold_space
 
 SAMPLES = Path(__file__).parents[2] / "evals" / "samples" / "documents"

@@ -10,7 +10,9 @@ import pytest
 
 from ingest.base import Found
 from ingest.charset import SAMPLE_BYTES, decode, detect_encoding
-from ingest.discovery import MEDIA_TYPES, discover, sniff
+from ingest.discovery import discover
+from ingest.media import MEDIA_TYPES
+from ingest.sniffing import sniff
 from tests.ingest.drawing import picture, save, text_pdf
 from tuwen.errors import CorruptFileError, UnsupportedTypeError
 

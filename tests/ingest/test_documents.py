@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ingest.documents import open_document
+from ingest.formats import open_document
 from ingest.images import flatten
 from ingest.typeset import draw, typeset, wrap
 from tests.ingest.drawing import LINES, picture, picture_pdf, pixels, save, text_pdf
