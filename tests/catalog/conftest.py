@@ -1,14 +1,16 @@
 """Every test of the catalog runs on SQLite, and on a real Postgres where one is installed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import select
 
 from tests.catalog import postgres
 from tuwen.catalog import Added, Catalog, Collection, sqlite_url
+from tuwen.catalog.models import DocumentRow
 
 DATABASES = ["sqlite", "postgres"] if postgres.programs() else ["sqlite"]
 AddFile = Callable[..., Added]
@@ -67,3 +69,10 @@ def add_file(catalog: Catalog, collection: Collection, path: str, content: str) 
     digest = content.encode().hex().ljust(64, "0")
     name = Path(path).name
     return catalog.add(collection, name=name, path=path, sha256=digest, size=9, media_type="application/pdf")
+
+
+def answering(catalog: Catalog, document_ids: Iterable[str]) -> set[str]:
+    """Those of the documents that may answer, as their rows say."""
+    query = select(DocumentRow.id).where(DocumentRow.id.in_(list(document_ids)), DocumentRow.is_current)
+    with catalog._db.read() as session:
+        return set(session.scalars(query))

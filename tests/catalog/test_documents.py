@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.catalog.conftest import AddFile
+from tests.catalog.conftest import AddFile, answering
 from tuwen.catalog import Catalog, Collection, document_id_for
 from tuwen.errors import InvalidRequestError, NotFoundError, StorageUnavailableError
 from tuwen.types import Document, DocumentStatus, Problem
@@ -72,9 +72,9 @@ def test_a_version_replaces_the_one_before_when_it_is_ready(
     assert ready(catalog, old) == ()
     new = add("a.pdf", "2").document
     assert (new.version, new.status) == (2, DocumentStatus.QUEUED)
-    assert catalog.answering([old.document_id, new.document_id]) == {old.document_id}
+    assert answering(catalog, [old.document_id, new.document_id]) == {old.document_id}
     assert ready(catalog, new) == (old.document_id,)
-    assert catalog.answering([old.document_id, new.document_id]) == {new.document_id}
+    assert answering(catalog, [old.document_id, new.document_id]) == {new.document_id}
     assert [d.version for d in catalog.documents(collection).documents] == [2]
     assert [d.version for d in catalog.documents(collection, include_replaced=True).documents] == [1, 2]
     assert catalog.replaced() == [old.document_id]
@@ -86,14 +86,14 @@ def test_a_version_that_fails_leaves_the_old_one_answering(catalog: Catalog, add
     ready(catalog, old)
     new = add("a.pdf", "2").document
     catalog.fail(new.document_id, ERROR)
-    assert catalog.answering([old.document_id, new.document_id]) == {old.document_id}
+    assert answering(catalog, [old.document_id, new.document_id]) == {old.document_id}
 
 
 def test_an_older_version_that_ends_later_does_not_replace_a_newer_one(catalog: Catalog, add: AddFile) -> None:
     old, new = add("a.pdf", "1").document, add("a.pdf", "2").document
     assert ready(catalog, new) == ()
     assert ready(catalog, old) == (old.document_id,)
-    assert catalog.answering([old.document_id, new.document_id]) == {new.document_id}
+    assert answering(catalog, [old.document_id, new.document_id]) == {new.document_id}
 
 
 def test_a_file_put_back_to_its_old_bytes_is_a_version_of_its_own(catalog: Catalog, add: AddFile) -> None:
@@ -114,7 +114,7 @@ def test_putting_back_the_old_bytes_before_the_new_version_is_ready_keeps_the_ol
     new = add("a.pdf", "2").document
     assert not add("a.pdf", "1").is_new
     assert ready(catalog, new) == (new.document_id,)
-    assert catalog.answering([old.document_id, new.document_id]) == {old.document_id}
+    assert answering(catalog, [old.document_id, new.document_id]) == {old.document_id}
 
 
 def test_bytes_that_are_about_to_be_replaced_are_no_reason_for_a_duplicate(catalog: Catalog, add: AddFile) -> None:
@@ -218,7 +218,7 @@ def test_a_tombstone_hides_at_once_and_delete_counts_rows(
     catalog.finish(document_id)
     catalog.tombstone(document_id)
     assert catalog.documents(collection).documents == ()
-    assert catalog.answering([document_id]) == set()
+    assert answering(catalog, [document_id]) == set()
     assert catalog.hidden(collection) == {document_id}
     assert catalog.lease("w", 60) is None
     with pytest.raises(NotFoundError):
@@ -235,13 +235,13 @@ def test_a_tombstone_hides_at_once_and_delete_counts_rows(
 def test_hidden_are_those_that_left_traces_and_do_not_answer(
     catalog: Catalog, collection: Collection, add: AddFile
 ) -> None:
-    waiting, begun, answering = (add(f"{n}.pdf", str(n)).document.document_id for n in range(3))
-    for document_id in (begun, answering):
+    waiting, begun, ready_one = (add(f"{n}.pdf", str(n)).document.document_id for n in range(3))
+    for document_id in (begun, ready_one):
         catalog.ledger.done(document_id, 1, "read", "f")
-    catalog.finish(answering)
+    catalog.finish(ready_one)
     assert waiting not in catalog.hidden(collection)
     assert catalog.hidden(collection) == {begun}
-    catalog.requeue(answering)  # reread: it answers as before meanwhile
+    catalog.requeue(ready_one)  # reread: it answers as before meanwhile
     assert catalog.hidden(collection) == {begun}
 
 
@@ -273,7 +273,7 @@ def test_retry_failed(catalog: Catalog, collection: Collection, add: AddFile) ->
         (lame, DocumentStatus.QUEUED, None),
     ]
     assert [w.page for w in retried[1].warnings] == [1]
-    assert catalog.ledger.pending(lame, "read", "f", [1, 2]) == [2]
+    assert catalog.ledger.closed_pages(lame, "read", "f") == {1}
     assert catalog.retry_failed(collection) == []
 
 
@@ -291,7 +291,7 @@ def test_what_ended_without_result_starts_afresh_when_it_is_added_again(
         catalog.cancel(document_id)
     again = add("a.pdf").document
     assert (again.status, again.warnings) == (DocumentStatus.QUEUED, ())
-    assert catalog.ledger.pending(document_id, "read", "f", [1, 2]) == [2]
+    assert catalog.ledger.closed_pages(document_id, "read", "f") == {1}
 
 
 @pytest.mark.parametrize("failed", ["read", "encode"])
@@ -311,7 +311,7 @@ def test_a_failed_new_reading_does_not_answer(catalog: Catalog, collection: Coll
     ready(catalog, catalog.document(document_id, tenant="acme"))
     catalog.requeue(document_id)
     catalog.fail(document_id, ERROR)
-    assert catalog.answering([document_id]) == set()
+    assert answering(catalog, [document_id]) == set()
     assert catalog.hidden(collection) == {document_id}
     assert add("b.pdf").is_new, "its bytes are not refused elsewhere"
 
@@ -341,10 +341,3 @@ def test_collections(catalog: Catalog, collection: Collection, add: AddFile) -> 
         add("b.pdf", into=empty)
     with pytest.raises(InvalidRequestError):
         catalog.collection("acme", "", create=True)
-
-
-def test_facts(catalog: Catalog) -> None:
-    assert catalog.fact("encoders") is None
-    for value in ("one", "two"):
-        catalog.set_fact("encoders", value)
-        assert catalog.fact("encoders") == value

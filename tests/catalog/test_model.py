@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.catalog.conftest import add_file
+from tests.catalog.conftest import add_file, answering
 from tuwen.catalog import Catalog, document_id_for, sqlite_url
 from tuwen.types import DocumentStatus, Problem
 
@@ -144,9 +144,9 @@ class CatalogMachine(RuleBasedStateMachine):
         assert seen == {i: (e.path, e.version, e.status) for i, e in self.entries.items()}
         listed = {d.document_id for d in self.catalog.documents(self.collection).documents}
         assert listed == {i for i, e in self.entries.items() if not e.replaced}
-        answering = {i for i, e in self.entries.items() if e.answers}
-        assert self.catalog.answering(self.entries) == answering
-        assert len({self.entries[i].path for i in answering}) == len(answering), "two versions of a path answer"
+        expected = {i for i, e in self.entries.items() if e.answers}
+        assert answering(self.catalog, self.entries) == expected
+        assert len({self.entries[i].path for i in expected}) == len(expected), "two versions of a path answer"
 
 
 TestCatalogMachine = CatalogMachine.TestCase

@@ -7,7 +7,7 @@ no collection or tenant work across tenants and belong to workers, not to reques
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from types import TracebackType
 
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from tuwen.catalog import leases, queries, versions
 from tuwen.catalog.database import Database
 from tuwen.catalog.ledger import Ledger
-from tuwen.catalog.models import CollectionRow, DocumentRow, FactRow, LedgerRow, PageState, WarningRow
+from tuwen.catalog.models import CollectionRow, DocumentRow, LedgerRow, PageState, WarningRow
 from tuwen.catalog.records import (
     DEFAULT_TENANT,
     READY,
@@ -36,7 +36,7 @@ from tuwen.types import Document, DocumentStatus, Problem
 
 
 class Catalog:
-    """Collections, documents, leases, warnings and facts; :attr:`ledger` holds the progress of pages."""
+    """Collections, documents, leases and warnings; :attr:`ledger` holds the progress of pages."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
@@ -178,14 +178,6 @@ class Catalog:
             conditions.append(~versions.replaced())
         with self._db.read() as session:
             return queries.listing(session, conditions, limit, cursor)
-
-    def answering(self, document_ids: Iterable[str]) -> set[str]:
-        """Those of the documents that may answer: ready, not replaced, not deleted."""
-        query = select(DocumentRow.id).where(
-            DocumentRow.id.in_(list(document_ids)), DocumentRow.is_current, DocumentRow.deleted_at.is_(None)
-        )
-        with self._db.read() as session:
-            return set(session.scalars(query))
 
     def hidden(self, collection: Collection | None = None, *, tenant: str = DEFAULT_TENANT) -> set[str]:
         """Documents that may have points in the index and must not answer: exclude them from queries."""
@@ -395,24 +387,12 @@ class Catalog:
             ]
             return sum(children) + connection.execute(delete(DocumentRow).where(DocumentRow.id == document_id)).rowcount
 
-    # Counts and facts
+    # Counts
 
     def stats(self, collection: Collection | None = None, *, tenant: str | None = None) -> CatalogStats:
         """Counts for ``tuwen status``: of a collection, a tenant, or everything."""
         with self._db.read() as session:
             return queries.stats(session, queries.in_scope(tenant, collection))
-
-    def fact(self, key: str) -> str | None:
-        """Something recorded about the catalog as a whole, such as the fingerprint the index was built with."""
-        with self._db.read() as session:
-            return session.scalars(select(FactRow.value).where(FactRow.key == key)).first()
-
-    def set_fact(self, key: str, value: str) -> None:
-        """Record or replace such a fact."""
-        statement = self._db.insert(FactRow).values(key=key, value=value)
-        statement = statement.on_conflict_do_update(index_elements=["key"], set_={"value": value})
-        with self._db.write() as session:
-            session.execute(statement)
 
 
 def _locked(session: Session, collection: Collection) -> CollectionRow:

@@ -41,19 +41,6 @@ class Ledger:
         """Pages that are through or quarantined: nothing is left to do for them."""
         return self._pages(document_id, stage, fingerprint, _CLOSED)
 
-    def pending(self, document_id: str, stage: str, fingerprint: str, pages: Iterable[int]) -> list[int]:
-        """Those of ``pages`` that still have to go through the stage, in the order given."""
-        closed = self.closed_pages(document_id, stage, fingerprint)
-        return [page for page in pages if page not in closed]
-
-    def expect(self, document_id: str, pages: Iterable[int], stage: str, fingerprint: str) -> None:
-        """Record that ``pages`` wait for the stage, for ``tuwen status``; what is there already stays."""
-        with self._db.write() as session:
-            now = self._db.now(session)
-            for chunk in _chunks(pages):
-                rows = [_row(document_id, page, stage, fingerprint, PageState.PENDING, 0, now) for page in chunk]
-                session.connection().execute(self._db.insert(LedgerRow).on_conflict_do_nothing(), rows)
-
     def done(
         self,
         document_id: str,
@@ -144,12 +131,6 @@ class Ledger:
             conditions.append(LedgerRow.page.in_(pages))
         with self._db.write() as session:
             return session.connection().execute(delete(LedgerRow).where(*conditions)).rowcount
-
-    def artefacts(self, document_id: str) -> set[str]:
-        """Blob keys of all artefacts of a document, of every fingerprint (to find orphans)."""
-        query = select(LedgerRow.artefact).where(LedgerRow.document_id == document_id, LedgerRow.artefact.is_not(None))
-        with self._db.read() as session:
-            return {key for key in session.scalars(query) if key is not None}
 
     def _pages(self, document_id: str, stage: str, fingerprint: str, states: Sequence[PageState]) -> set[int]:
         query: Select[int] = select(LedgerRow.page).where(

@@ -62,7 +62,6 @@ class Base(DeclarativeBase):
 class PageState(StrEnum):
     """State of one page at one stage."""
 
-    PENDING = "pending"
     DONE = "done"
     FAILED = "failed"
     """Failed, and will be tried again."""
@@ -164,12 +163,3 @@ class WarningRow(Base):
     page: Mapped[int] = mapped_column(Integer, primary_key=True)
     code: Mapped[str] = mapped_column(String(64), primary_key=True)
     message: Mapped[str]
-
-
-class FactRow(Base):
-    """What is true of the whole catalog, such as the fingerprint that the index was built with."""
-
-    __tablename__ = "facts"
-
-    key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    value: Mapped[str]

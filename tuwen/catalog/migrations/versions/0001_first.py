@@ -1,4 +1,4 @@
-"""The first schema: collections, documents, ledger, warnings, facts."""
+"""The first schema: collections, documents, ledger, warnings."""
 
 from datetime import datetime
 
@@ -18,11 +18,6 @@ def upgrade() -> None:
     _collections()
     _documents()
     _ledger()
-    op.create_table(
-        "facts",
-        sa.Column("key", sa.String(64), primary_key=True),
-        sa.Column("value", sa.Text(), nullable=False),
-    )
 
 
 def _collections() -> None:
