@@ -49,12 +49,12 @@ def observations(folder: Path, settings: Settings, home: Path | None = None) -> 
     found: list[Observation] = []
     with Tuwen.open(settings, home or default_home(folder)) as engine:
         corpus = measure.ingest(engine, dataset, dataset.files, lambda _: None)
-        engine.answerer = listener
+        engine.parts.answerer = listener
         for query in dataset.queries:
             if query.question.strip() and (query.answers or not query.answerable):
                 engine.ask(query.question)
                 relevant = corpus.places(query.relevant)
-                found.append(observe(query, listener.evidence, relevant, engine.encoders.dense))
+                found.append(observe(query, listener.evidence, relevant, engine.parts.encoders.dense))
     return found
 
 

@@ -178,7 +178,7 @@ def test_settings_that_come_back_find_every_page_again(
     file = draw_pdf(tmp_path / "a.pdf", [page * 4 for page in report(1)])
     with open_engine() as engine:
         (document,) = engine.ingest([file]).documents
-        first = engine.fingerprints.encode
+        first = engine.parts.fingerprints.encode
         before = set(engine.index.ids())
     with Tuwen.open(recut, tmp_path / "home") as engine:
         engine.ingest([file])
@@ -269,7 +269,7 @@ def test_leases_that_run_out_start_no_second_job(
         documents = engine.ingest(files).documents
         assert [document.status for document in documents] == [DocumentStatus.READY] * 2
         for document in documents:
-            read = engine.catalog.ledger.state(document.document_id, "read", engine.fingerprints.read)
+            read = engine.catalog.ledger.state(document.document_id, "read", engine.parts.fingerprints.read)
             assert [entry.attempts for entry in read.values()] == [1, 1, 1]
 
 

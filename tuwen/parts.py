@@ -1,0 +1,95 @@
+"""The composition root: the one module that knows which adapter is which, as the settings say."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+
+from retrieval.answerers import build_answerer
+from retrieval.base import Answerer, Encoders, PageIndex
+from retrieval.encoders import build_encoders
+from retrieval.index import open_index
+from retrieval.search import vector_fields
+from tuwen.artefacts import Artefacts, Fingerprints
+from tuwen.blobs import Blobs, open_blobs
+from tuwen.catalog import Catalog, sqlite_url
+from tuwen.errors import StorageUnavailableError
+from tuwen.jobs import Stores
+from tuwen.settings import Settings
+from tuwen.stages import Setup, stage_fingerprints
+
+TENANT = "default"
+
+
+class Parts:
+    """Stores, encoders and models of one process, each opened when it is first needed.
+
+    Listing documents does not touch the index, which only one process may hold.
+    """
+
+    def __init__(self, settings: Settings, home: Path) -> None:
+        self.settings = settings
+        self.home = home
+        self._exit = ExitStack()
+
+    def close(self) -> None:
+        """Let go of the index and the catalog."""
+        self._exit.close()
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """Documents and the ledger."""
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageUnavailableError(f"TUWEN_HOME {self.home} cannot be made: {error.strerror}.") from error
+        url = self.settings.catalog.url or sqlite_url(self.home / "catalog.db")
+        return self._exit.enter_context(Catalog.open(url))
+
+    @cached_property
+    def encoders(self) -> Encoders:
+        """All vectors of the preset."""
+        return build_encoders(self.settings.encoders, self.home)
+
+    @cached_property
+    def index(self) -> PageIndex:
+        """The vector index of these encoders; held until :meth:`close`."""
+        index = open_index(self.settings.index, self.index_path, vector_fields(self.encoders))
+        self._exit.callback(index.close)
+        return index
+
+    @property
+    def index_path(self) -> Path:
+        """Folder of an embedded index: one for each set of encoders."""
+        return self.home / "index" / self.encoders.fingerprint
+
+    @cached_property
+    def answerer(self) -> Answerer:
+        """From evidence to drafts."""
+        return build_answerer(self.settings.answer, self.encoders)
+
+    @cached_property
+    def fingerprints(self) -> Fingerprints:
+        """Of the stages under these settings."""
+        return stage_fingerprints(self.settings, self.encoders)
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        """Originals and artefacts, as bytes."""
+        return open_blobs(self.settings.blobs, self.home)
+
+    @cached_property
+    def artefacts(self) -> Artefacts:
+        """Originals and artefacts, as records."""
+        return Artefacts(self.blobs, self.fingerprints)
+
+    @property
+    def stores(self) -> Stores:
+        """What a worker writes to; opens the index."""
+        return Stores(self.catalog, self.artefacts, self.fingerprints, self.index)
+
+    @property
+    def setup(self) -> Setup:
+        """What a child process is told."""
+        return Setup(self.settings, self.home)
