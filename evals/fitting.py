@@ -18,9 +18,9 @@ from evals.measure import Place
 from evals.metrics import fold, mean, simplify
 from retrieval.answerers.calibration import Calibration, LinearModel, softmax
 from retrieval.answerers.ranking import QUESTION_FEATURES, UNIT_FEATURES, Ranking, rank_units
-from retrieval.answerers.selection import claims, select
-from retrieval.answerers.trimming import WINDOW_FEATURES, trim, windows
-from retrieval.answerers.units import Unit, units_of
+from retrieval.answerers.selection import Said, claims, select, shorten
+from retrieval.answerers.trimming import WINDOW_FEATURES, windows
+from retrieval.answerers.units import units_of
 from retrieval.base import Encoder, Evidence
 
 Vector = NDArray[np.floating]
@@ -83,13 +83,13 @@ def observe(query: Query, evidence: Sequence[Evidence], relevant: set[Place], en
 def fit(observations: Sequence[Observation], max_chars: int) -> Calibration:
     """All numbers from one set of questions."""
     ranking = _fit_ranking(observations)
-    trimming = _fit_trimming(observations, ranking)
-    return Calibration(
+    rough = Calibration(
         ranking=ranking,
         refusal=_fit_refusal(observations, ranking),
-        trimming=trimming,
-        gain_per_char=_fit_gain(observations, ranking, trimming, max_chars),
+        trimming=_fit_trimming(observations, ranking),
+        gain_per_char=_GAINS[0],
     )
+    return rough.model_copy(update={"gain_per_char": _fit_gain(observations, rough, max_chars)})
 
 
 def cross_validate(observations: Sequence[Observation], max_chars: int, folds: int = 5) -> CrossValidation:
@@ -126,15 +126,15 @@ def _predict(item: Observation, calibration: Calibration, max_chars: int) -> tup
     shares = softmax(calibration.ranking(item.ranking.features))
     best = int(shares.argmax())
     refused = float(calibration.refusal(item.ranking.question_features(best)[None])[0]) > 0
-    chosen = select(item.ranking.units, shares, calibration.gain_per_char, max_chars)
-    return refused, _text(item.ranking, chosen, calibration.trimming, calibration.gain_per_char)
+    return refused, _text(item.ranking, shares, calibration, max_chars)
 
 
-def _text(ranking: Ranking, chosen: Sequence[int], trimming: LinearModel, gain: float) -> str:
-    def shorten(unit: Unit) -> str:
-        return trim(ranking, unit, trimming, gain)
+def _text(ranking: Ranking, shares: NDArray[np.float64], calibration: Calibration, max_chars: int) -> str:
+    def say(i: int) -> Said:
+        return shorten(ranking, ranking.units[i], calibration)
 
-    return "".join(claim.text for claim in claims([ranking.units[i] for i in chosen], ranking.evidence, shorten))
+    chosen = select(shares, say, calibration.gain_per_char, max_chars)
+    return "".join(claim.text for claim in claims(chosen, ranking.evidence))
 
 
 def _fit_ranking(observations: Sequence[Observation]) -> LinearModel:
@@ -192,16 +192,14 @@ def _fit_logistic(features: tuple[str, ...], rows: Vector, target: Vector, impor
     return _model(features, mean_, scale, weights[:-1], float(weights[-1]))
 
 
-def _fit_gain(
-    observations: Sequence[Observation], ranking: LinearModel, trimming: LinearModel, max_chars: int
-) -> float:
+def _fit_gain(observations: Sequence[Observation], rough: Calibration, max_chars: int) -> float:
     asked = [item.ranking for item in observations if item.answerable and item.ranking.units]
-    shares = [softmax(ranking(one.features)) for one in asked]
+    shares = [softmax(rough.ranking(one.features)) for one in asked]
     allowed = _GAINS[0]
     for gain in _GAINS:
+        calibration = rough.model_copy(update={"gain_per_char": gain})
         lengths = [
-            float(len(_text(one, select(one.units, share, gain, max_chars), trimming, gain)))
-            for one, share in zip(asked, shares, strict=True)
+            float(len(_text(one, share, calibration, max_chars))) for one, share in zip(asked, shares, strict=True)
         ]
         if mean(lengths) > _SHARE_OF_LIMIT * max_chars:
             break

@@ -1,4 +1,4 @@
-"""The extractive answerer: the sentences and table rows that answer, verbatim, or a refusal."""
+"""The extractive answerer: the sentences and table cells that answer, verbatim, or a refusal."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from retrieval.answerers.calibration import Calibration, softmax
 from retrieval.answerers.conflict import find_conflict
 from retrieval.answerers.ranking import Ranking, rank
-from retrieval.answerers.selection import claims, select
-from retrieval.answerers.trimming import trim
+from retrieval.answerers.selection import claims, select, shorten
 from retrieval.base import Claim, Draft, Encoder, Evidence
 from tuwen.settings import AnswerSettings
 from tuwen.types import RefusalReason, VerdictCode
@@ -45,16 +44,17 @@ class ExtractiveAnswerer:
         rival = find_conflict(ranking, best)
         if rival is not None:
             return Draft(self._claims(ranking, [best, rival]), confidence, conflict=True)
-        chosen = select(ranking.units, shares, self._calibration.gain_per_char, self._settings.max_chars)
-        return Draft(self._claims(ranking, chosen), confidence)
+        chosen = select(
+            shares,
+            lambda i: shorten(ranking, ranking.units[i], self._calibration),
+            self._calibration.gain_per_char,
+            self._settings.max_chars,
+        )
+        return Draft(claims(chosen, evidence), confidence)
 
     def _claims(self, ranking: Ranking, chosen: Sequence[int]) -> tuple[Claim, ...]:
-        numbers = self._calibration
-        return claims(
-            [ranking.units[i] for i in chosen],
-            ranking.evidence,
-            lambda unit: trim(ranking, unit, numbers.trimming, numbers.gain_per_char),
-        )
+        said = [shorten(ranking, ranking.units[i], self._calibration) for i in chosen]
+        return claims(said, ranking.evidence)
 
     def _confidence(self, ranking: Ranking, best: int) -> float:
         """Probability that the evidence answers."""

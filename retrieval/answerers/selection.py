@@ -4,58 +4,91 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.answerers.units import Unit
+from retrieval.answerers.calibration import Calibration
+from retrieval.answerers.cells import pick_cells
+from retrieval.answerers.ranking import Ranking
+from retrieval.answerers.trimming import trim
+from retrieval.answerers.units import Cell, Unit
 from retrieval.base import Claim, Evidence, Quote
 from tuwen.types import Block, BlockKind, PageRecord, WordSpan, is_cjk
 
 _REFERENCE_CHARS = 80
 """Length of answers for which the gain per character is fitted."""
 _MOST = 3
+_SHORTEST = 8
+"""Characters that a further unit has at least, which spares looking at the hopeless ones."""
 _LONGEST = 2.5
 """No unit is added beyond this multiple of the aimed-at length."""
 
 
-def select(units: Sequence[Unit], shares: NDArray[np.float64], gain_per_char: float, max_chars: int) -> list[int]:
-    """The best unit, and those that raise the chance of holding the answer enough for their length; best first."""
+class Said(NamedTuple):
+    """What an answer says of a unit: all of it, a run of its clauses, or cells."""
+
+    unit: Unit
+    text: str
+    cells: tuple[Cell, ...] = ()
+    """The cells that the text is made of; empty when it is a stretch of the page."""
+
+
+def shorten(ranking: Ranking, unit: Unit, calibration: Calibration) -> Said:
+    """The part of a unit that answers."""
+    picked = pick_cells(ranking.question, unit)
+    if picked:
+        return Said(unit, picked.text, tuple(picked.quoted))
+    return Said(unit, trim(ranking, unit, calibration.trimming, calibration.gain_per_char))
+
+
+def select(shares: NDArray[np.float64], say: Callable[[int], Said], gain_per_char: float, max_chars: int) -> list[Said]:
+    """The best unit, and those that raise the chance of holding the answer enough for their length; best first.
+
+    Args:
+        shares: the chance of each unit to hold the answer.
+        say: what is said of the unit of that number.
+        gain_per_char: chance that a character of a further unit must be worth.
+        max_chars: aimed-at length of the answer.
+    """
     needed = gain_per_char * _REFERENCE_CHARS / max_chars
-    chosen: list[int] = []
-    total = 0
-    for i in np.argsort(-shares, kind="stable").tolist():
-        length = len(units[i].text)
-        fits = total + length <= _LONGEST * max_chars and shares[i] >= needed * length
-        if not chosen or (fits and not any(_overlap(units[i], units[j]) for j in chosen)):
-            chosen.append(i)
-            total += length
-        if len(chosen) == _MOST:
+    first, *others = np.argsort(-shares, kind="stable").tolist()
+    chosen = [say(first)]
+    for i in others:
+        if len(chosen) == _MOST or shares[i] < needed * _SHORTEST:
             break
+        said, total = say(i), sum(len(one.text) for one in chosen)
+        fits = total + len(said.text) <= _LONGEST * max_chars and shares[i] >= needed * len(said.text)
+        if fits and not any(_overlap(said.unit, one.unit) for one in chosen):
+            chosen.append(said)
     return chosen
 
 
-def claims(units: Sequence[Unit], evidence: Sequence[Evidence], shorten: Callable[[Unit], str]) -> tuple[Claim, ...]:
-    """Claims of the chosen units: pages in the order given, reading order on a page, neighbours as one.
-
-    ``shorten`` gives the part that is said of a unit that stands alone.
-    """
-    rank = {unit.evidence: i for i, unit in reversed(list(enumerate(units)))}
-    ordered = sorted(units, key=lambda unit: (rank[unit.evidence], unit.words.start))
-    groups: list[list[Unit]] = []
-    for unit in ordered:
-        last = groups[-1][-1] if groups else None
-        if last and last.evidence == unit.evidence and unit.words.start <= last.words.end:
-            groups[-1].append(unit)
+def claims(chosen: Sequence[Said], evidence: Sequence[Evidence]) -> tuple[Claim, ...]:
+    """Claims of the chosen units: pages in the order given, reading order on a page, neighbours whole and as one."""
+    rank = {said.unit.evidence: i for i, said in reversed(list(enumerate(chosen)))}
+    groups: list[list[Said]] = []
+    for said in sorted(chosen, key=lambda said: (rank[said.unit.evidence], said.unit.words.start)):
+        if groups and _run_on(groups[-1][-1], said):
+            groups[-1].append(said)
         else:
-            groups.append([unit])
-    return tuple(_claim(group, evidence[group[0].evidence], shorten) for group in groups)
+            groups.append([said])
+    return tuple(_claim(group, evidence[group[0].unit.evidence]) for group in groups)
 
 
-def _claim(group: Sequence[Unit], item: Evidence, shorten: Callable[[Unit], str]) -> Claim:
-    text = shorten(group[0]) if len(group) == 1 else _join(group, item.record)
-    words = WordSpan(group[0].words.start, group[-1].words.end)
-    return Claim(text, (Quote(text, item.document_id, item.record.page, words),))
+def _run_on(before: Said, said: Said) -> bool:
+    same = before.unit.evidence == said.unit.evidence and not (before.cells or said.cells)
+    return same and said.unit.words.start <= before.unit.words.end
+
+
+def _claim(group: Sequence[Said], item: Evidence) -> Claim:
+    page = item.document_id, item.record.page
+    if group[0].cells:
+        return Claim(group[0].text, tuple(Quote(cell.text, *page, cell.words) for cell in group[0].cells))
+    text = group[0].text if len(group) == 1 else _join([said.unit for said in group], item.record)
+    words = WordSpan(group[0].unit.words.start, group[-1].unit.words.end)
+    return Claim(text, (Quote(text, *page, words),))
 
 
 def _join(group: Sequence[Unit], record: PageRecord) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise, takewhile
+from itertools import accumulate, pairwise, takewhile
 from typing import NamedTuple
 
 from retrieval.base import Evidence
-from retrieval.sentences import Span, block_sentences, table
+from retrieval.sentences import Span, Table, block_sentences, table
 from tuwen.types import Block, BlockKind, PageRecord, WordSpan
 
 _ANSWERING = frozenset(
@@ -28,6 +28,17 @@ _LEAD_CHARS = 160
 """A lead-in takes along what it announces up to this length."""
 
 
+class Cell(NamedTuple):
+    """A cell of a table row."""
+
+    text: str
+    """As printed."""
+    words: WordSpan
+    """Its words on the page."""
+    column: Cell | None = None
+    """The cell that names its column; None where there is none."""
+
+
 class Unit(NamedTuple):
     """A stretch of one page that may answer."""
 
@@ -43,16 +54,43 @@ class Unit(NamedTuple):
     """Titles that it stands under."""
     words: WordSpan
     """Its words on the page."""
+    cells: tuple[Cell, ...] = ()
+    """Of a table row; empty ones are left out."""
 
 
 class _Piece(NamedTuple):
+    """A sentence or a table row."""
+
     block: Block
     span: Span
+    """In the block's text."""
     reading: str
+    words: WordSpan
+    cells: tuple[Cell, ...] = ()
 
     @property
     def text(self) -> str:
         return self.block.text[self.span.start : self.span.end]
+
+
+class _Printed(NamedTuple):
+    """A block's text and the words that it is printed with."""
+
+    text: str
+    owners: list[int]
+    """Index of the page's word that owns each character of the text; at white space, of the one before."""
+
+    @classmethod
+    def of(cls, block: Block, record: PageRecord) -> _Printed:
+        letters = [i for i in range(*block.words) for char in record.words[i].text if not char.isspace()]
+        seen = accumulate(int(not char.isspace()) for char in block.text)
+        return cls(block.text, [letters[max(0, count - 1)] for count in seen])
+
+    def words(self, span: Span) -> WordSpan:
+        return WordSpan(self.owners[span.start], self.owners[span.end - 1] + 1)
+
+    def cell(self, span: Span) -> Cell:
+        return Cell(self.text[span.start : span.end], self.words(span))
 
 
 def units_of(evidence: Sequence[Evidence]) -> list[Unit]:
@@ -62,7 +100,7 @@ def units_of(evidence: Sequence[Evidence]) -> list[Unit]:
 
 def _page_units(index: int, item: Evidence) -> Iterator[Unit]:
     blocks = [block for block in item.record.blocks if block.kind in _ANSWERING]
-    pieces = [piece for block in blocks or item.record.blocks for piece in _pieces(block)]
+    pieces = [piece for block in blocks or item.record.blocks for piece in _pieces(block, item.record)]
     headings = _headings(item)
     for order, piece in enumerate(pieces):
         announced = _announced(pieces, order)
@@ -73,9 +111,8 @@ def _page_units(index: int, item: Evidence) -> Iterator[Unit]:
             text=_wording([piece, *announced]),
             reading="\n".join(part.reading for part in (piece, *announced)),
             heading=headings[piece.block.order],
-            words=WordSpan(
-                _word_at(item.record, piece, piece.span.start), _word_at(item.record, last, last.span.end - 1) + 1
-            ),
+            words=WordSpan(piece.words.start, last.words.end),
+            cells=piece.cells,
         )
 
 
@@ -84,18 +121,32 @@ def _wording(pieces: Sequence[_Piece]) -> str:
     return block.text[start:end] if pieces[-1].block is block else "\n".join(piece.text for piece in pieces)
 
 
-def _pieces(block: Block) -> Iterator[_Piece]:
+def _pieces(block: Block, record: PageRecord) -> Iterator[_Piece]:
+    printed = _Printed.of(block, record)
     if block.kind is not BlockKind.TABLE:
         for span in block_sentences(block):
-            yield _Piece(block, span, block.text[span.start : span.end])
+            yield _Piece(block, span, block.text[span.start : span.end], printed.words(span))
         return
     grid = table(block)
+    header = _header(grid, printed)
     # Two columns may be keys and values: their first row says as much as the others.
-    skipped = 1 if len(grid.header) > 2 and len(grid.rows) > 1 else 0
+    skipped = 1 if len(grid.header) > 2 and len(grid.rows) > 1 and header else 0
     for i, row in enumerate(grid.rows[skipped:], skipped):
-        cells = [block.text[cell.start : cell.end] for cell in row.cells]
-        named = [f"{grid.header[c]}：{cell}" if i else cell for c, cell in zip(row.columns, cells, strict=True)]
-        yield _Piece(block, row.span, "；".join(named))
+        cells = tuple(
+            printed.cell(span)._replace(column=header.get(column) if i else None)
+            for span, column in zip(row.cells, row.columns, strict=True)
+        )
+        named = [f"{cell.column.text}：{cell.text}" if cell.column else cell.text for cell in cells]
+        yield _Piece(block, row.span, "；".join(named), printed.words(row.span), cells)
+
+
+def _header(grid: Table, printed: _Printed) -> dict[int, Cell]:
+    """The names of the columns; none of a table whose first row holds bare numbers, as one that is continued may."""
+    if not grid.rows:
+        return {}
+    cells = [printed.cell(span) for span in grid.rows[0].cells]
+    named = all(any(char.isalpha() for char in cell.text) for cell in cells)
+    return dict(zip(grid.rows[0].columns, cells, strict=True)) if named else {}
 
 
 def _announced(pieces: Sequence[_Piece], start: int) -> list[_Piece]:
@@ -122,12 +173,11 @@ def _announced(pieces: Sequence[_Piece], start: int) -> list[_Piece]:
 
 def _following(pieces: Sequence[_Piece], start: int) -> list[_Piece]:
     """The pieces printed right after one: up to a table or a part that gives no pieces, such as a title."""
-    run = takewhile(lambda pair: pair[1].block.kind is not BlockKind.TABLE and _adjoin(*pair), pairwise(pieces[start:]))
+    run = takewhile(
+        lambda pair: pair[1].block.kind is not BlockKind.TABLE and pair[1].words.start <= pair[0].words.end,
+        pairwise(pieces[start:]),
+    )
     return [piece for _, piece in run]
-
-
-def _adjoin(before: _Piece, after: _Piece) -> bool:
-    return after.block is before.block or after.block.words.start == before.block.words.end
 
 
 def _headings(item: Evidence) -> dict[int, str]:
@@ -148,13 +198,3 @@ def _headings(item: Evidence) -> dict[int, str]:
         known = next((names for start, end, names in spans if last < start <= block.words.start < end), ())
         headings[block.order] = " ".join(known or (title.text for title in path))
     return headings
-
-
-def _word_at(record: PageRecord, piece: _Piece, offset: int) -> int:
-    """Index of the word that owns the character at ``offset`` of the piece's block."""
-    seen = sum(not char.isspace() for char in piece.block.text[:offset])
-    for i in range(piece.block.words.start, piece.block.words.end):
-        seen -= len(record.words[i].text)
-        if seen < 0:
-            return i
-    return max(piece.block.words.start, piece.block.words.end - 1)

@@ -1,18 +1,22 @@
 """The checks that the runner makes by itself, and a whole run over a small dataset with the real engine."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from uuid import uuid4
 
+import numpy as np
 import pymupdf
 import pytest
 from rich.console import Console
 
-from evals import measure, render, run
+from evals import measure, near_topic, render, run
 from evals.dataset import PageRef
 from evals.results import Report
+from retrieval.base import PointPayload, Scored, VectorQuery
 from tuwen.errors import InvalidRequestError
 from tuwen.settings import load_settings
-from tuwen.types import Answer, Box, Citation, PageRecord, Word
+from tuwen.types import Answer, Box, Citation, HitKind, PageRecord, Word
 
 PAGE = PageRecord(
     page=1,
@@ -113,6 +117,14 @@ def test_a_whole_run_and_a_second_one_that_reads_nothing_again(small_dataset: Pa
     assert again.retrieval == again.answers == {}
     assert again.ingest_s < report.ingest_s / 2
 
+    outcomes = near_topic.measure_set(small_dataset, load_settings(environ={}), tmp_path / "home", 1)
+    assert [(one.id, one.hidden, one.right) for one in outcomes] in (
+        [("q1", True, False), ("q2", False, True)],
+        [("q1", False, True), ("q2", True, False)],
+    )
+    summary = near_topic.summarise(outcomes)
+    assert (summary.contained.mean, summary.false_refusals.mean, summary.held.n) == (1.0, 0.0, 1)
+
 
 def test_the_table_shows_differences(capsys: pytest.CaptureFixture[str]) -> None:
     def report(mean: float) -> Report:
@@ -122,6 +134,55 @@ def test_the_table_shows_differences(capsys: pytest.CaptureFixture[str]) -> None
 
     render.print_report(report(0.75), report(0.5), render.wide_console())
     assert "0.7500 [0.1000, 0.9000] (+0.2500)" in capsys.readouterr().out
+
+
+class _Points:
+    """An index that finds what it is told to."""
+
+    def __init__(self, *pages: tuple[int, ...]) -> None:
+        self._points = [
+            Scored(
+                uuid4(),
+                1.0,
+                PointPayload(
+                    tenant="t",
+                    collection="c",
+                    document_id="d",
+                    page=found[0],
+                    pages=found,
+                    kind=HitKind.TEXT,
+                    ordinal=0,
+                ),
+            )
+            for found in pages
+        ]
+
+    def query(self, queries: Sequence[VectorQuery]) -> list[list[Scored]]:
+        return [self._points[: query.limit] for query in queries]
+
+
+def test_hidden_pages_leave_room_for_others() -> None:
+    index = near_topic.WithoutPages(_Points((1,), (1, 2), (2,), (3,), (4,)), {("d", 1)})
+    (found,) = index.query([VectorQuery("dense", np.zeros(1, np.float32), 3)])
+    assert [point.payload.pages for point in found] == [(2,), (2,), (3,)]
+
+
+def test_an_answer_from_another_page_counts_as_held() -> None:
+    def outcome(*, hidden: bool, refused: bool, right: bool) -> near_topic.Outcome:
+        return near_topic.Outcome(id="q", question="", hidden=hidden, refused=refused, right=right, answer="")
+
+    summary = near_topic.summarise(
+        [
+            outcome(hidden=True, refused=True, right=False),
+            outcome(hidden=True, refused=False, right=True),
+            outcome(hidden=True, refused=False, right=False),
+            outcome(hidden=False, refused=True, right=False),
+            outcome(hidden=False, refused=False, right=True),
+        ]
+    )
+    assert summary.held.mean == pytest.approx(2 / 3)
+    assert summary.refused.mean == pytest.approx(1 / 3)
+    assert (summary.false_refusals.mean, summary.contained.mean) == (0.5, 0.5)
 
 
 def test_an_earlier_report_that_is_none_is_named(tmp_path: Path) -> None:
