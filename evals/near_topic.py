@@ -88,13 +88,13 @@ class Summary(NamedTuple):
 
 def ask(engine: Tuwen, corpus: Corpus, query: Query, *, hidden: bool) -> Outcome:
     """Ask one question, with or without the pages that hold its answer."""
-    index = engine.index
+    index = engine.parts.index
     if hidden:
-        engine.index = cast(PageIndex, WithoutPages(index, corpus.places(query.relevant)))
+        engine.parts.index = cast(PageIndex, WithoutPages(index, corpus.places(query.relevant)))
     try:
         answer = engine.ask(query.question)
     finally:
-        engine.index = index
+        engine.parts.index = index
     text = "" if answer.refused else measure.plain(answer)
     right = bool(containment(query.answers, text, simplified=True))
     return Outcome(

@@ -6,6 +6,7 @@ of its cell, or it is not, and then the whole row answers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -82,7 +83,7 @@ def _named(question: Question, label: Cell, cells: Sequence[Cell]) -> list[Cell]
     chosen: list[int] = []
     left = dict(wanted)
     while left:
-        gains = [sum(left[term] for term in terms & left.keys()) for terms in held]
+        gains = [math.fsum(left[term] for term in terms & left.keys()) for terms in held]
         best = max(gains)
         if chosen and best < _FURTHER * sum(wanted.values()):
             break
