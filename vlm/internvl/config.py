@@ -11,9 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from tuwen.errors import ModelUnavailableError
 
-SYSTEM = (
-    "你是书生·万象，英文名是InternVL，是由上海人工智能实验室、清华大学及多家合作单位联合开发的多模态大语言模型。"
-)
+SYSTEM = "你是书生·万象，英文名是InternVL，是由上海人工智能实验室、清华大学及多家合作单位联合开发的多模态大语言模型。"
 """System turn of the ``internvl2_5`` template, on which the models were trained."""
 
 _LLM_KEYS = (

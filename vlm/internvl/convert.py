@@ -44,7 +44,7 @@ _SHARD_BYTES = 2_000_000_000
 
 
 def native_names(name: str) -> tuple[str, ...]:
-    """Where the original tensor ``name`` goes: one place, or three for a fused query, key and value (on dimension 0)."""
+    """Where the original tensor ``name`` goes: one place, or three for fused query, key and value (dimension 0)."""
     for pattern, replacement in _RENAMES:
         name = re.sub(pattern, replacement, name)
     if ".qkv." in name:
@@ -133,8 +133,8 @@ def _write(checkpoint: Checkpoint, config: Mapping[str, object], folder: Path) -
     index = {"metadata": {"total_size": total}, "weight_map": places}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=1), "utf-8")
     (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False), "utf-8")
-    for file in folder.iterdir():
-        _sync(file)
+    for written in folder.iterdir():
+        _sync(written)
 
 
 def _shards(checkpoint: Checkpoint) -> Iterator[dict[str, torch.Tensor]]:

@@ -40,7 +40,9 @@ def choose_device(device: str) -> torch.device:
     try:
         chosen = torch.device(device)
     except RuntimeError as error:
-        raise ModelUnavailableError(f"device {device!r} is not known: use auto, balanced, cpu, cuda or cuda:N.") from error
+        raise ModelUnavailableError(
+            f"device {device!r} is unknown: use auto, balanced, cpu, cuda or cuda:N."
+        ) from error
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise ModelUnavailableError(f"device {device} was asked for, but torch sees no GPU here.")
     return chosen
@@ -66,7 +68,8 @@ def load(checkpoint: Checkpoint, sizes: Sizes, image_token_id: int, cache: Path,
         image_token_id: as its tokenizer says.
         cache: folder for the converted form of original checkpoints.
         dtype: see :data:`Dtype`.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N``, or ``balanced`` (layers spread over all GPUs; needs accelerate).
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N``, or ``balanced``
+            (layers spread over all GPUs; needs accelerate).
 
     Raises:
         ModelUnavailableError: weights do not fit, or do not fit into the device's memory.
@@ -89,7 +92,9 @@ def _from_pretrained(
 ) -> InternVLForConditionalGeneration:
     from safetensors import SafetensorError
     from transformers import InternVLForConditionalGeneration
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     try:
         model, report = InternVLForConditionalGeneration.from_pretrained(
             folder,

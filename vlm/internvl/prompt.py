@@ -131,7 +131,9 @@ def _load_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
     except ImportError as error:
         raise needs_extra() from error
     if not any((checkpoint.folder / file).exists() for file in ("tokenizer.json", "vocab.json")):
-        raise ModelUnavailableError(f"{checkpoint.name}: tokenizer.json is missing, and vocab.json with merges.txt too.")
+        raise ModelUnavailableError(
+            f"{checkpoint.name}: there is neither tokenizer.json nor vocab.json with merges.txt."
+        )
     try:
         loaded: Tokenizer = Qwen2Tokenizer.from_pretrained(
             checkpoint.folder, trust_remote_code=False, local_files_only=True
