@@ -40,8 +40,8 @@ class EngineLimits(NamedTuple):
 
     context_tokens: int
     """Of one request, prompt and text."""
-    batch: int = 128
-    """Rows at once in each pool of slots."""
+    batch: int = 0
+    """Rows at once in each pool of slots, if memory allows; 0 means 128 on a GPU and 8 on a CPU."""
     memory_share: float = 0.8
     """Of the memory that is free once the model is loaded: for keys and values. The rest is for activations."""
     graphs: bool = True
@@ -130,7 +130,7 @@ class Engine:
         self._side = side
         self._limits = limits
         budget = int(free_bytes(loaded.device) * limits.memory_share)
-        pools = plan(budget, KeyValueShape.of(loaded), limits.context_tokens, limits.batch)
+        pools = plan(budget, KeyValueShape.of(loaded), limits.context_tokens, limits.batch or _rows(loaded.device))
         if not pools:
             raise ModelUnavailableError(
                 f"The model is loaded, but {budget / 1e9:.1f} GB on {loaded.device} are too little for one request."
@@ -349,6 +349,10 @@ def _was_cut(job: Job) -> bool:
     if error := job.pictures.exception():
         job.fail(InvalidRequestError(f"An image of the request cannot be used: {error}"))
     return error is None
+
+
+def _rows(device: torch.device) -> int:
+    return 8 if device.type == "cpu" else 128
 
 
 def free_bytes(device: torch.device) -> int:

@@ -31,7 +31,8 @@ class InternVLOptions(NamedTuple):
     device: str = "auto"
     context_tokens: int = 0
     """Of one request; 0 means as many as the model was made for."""
-    batch: int = 128
+    batch: int = 0
+    """Rows at once; 0 means 128 on a GPU and 8 on a CPU."""
     memory_share: float = 0.8
     graphs: bool = True
 

@@ -73,7 +73,7 @@ def content_key(image: RGB, tiling: Tiling) -> str:
     """Names the tiles of an image by its content; equal images share their vision features."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(repr((image.shape, tiling)).encode())
-    digest.update(np.ascontiguousarray(image))
+    digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()
 
 
