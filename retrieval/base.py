@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,20 @@ class SparseVector(NamedTuple):
 Vector = DenseVector | SparseVector | MultiVector
 Role = Literal["query", "passage"]
 VectorKind = Literal["dense", "sparse", "multivector"]
+
+_POINTS = UUID("5f0d0d6e-3c5b-5d0e-9b64-7477656e2d70")
+
+
+def point_id(document_id: str, page: int, kind: str, ordinal: int) -> UUID:
+    """Deterministic id, so that indexing again overwrites: UUIDv5 of document, page, kind and ordinal.
+
+    Args:
+        document_id: in full.
+        page: the page that a passage starts on, or the page itself.
+        kind: a :class:`~tuwen.types.HitKind`.
+        ordinal: of the passage in its document; the page number for a page.
+    """
+    return uuid5(_POINTS, f"{document_id}/{page}/{kind}/{ordinal}")
 
 
 class EncoderDescription(Model):
@@ -108,6 +122,9 @@ class VectorField(Model):
     name: str
     kind: VectorKind
     dimension: int | None = None
+    rescoring: bool = Field(
+        default=False, description="of a multivector: only scores what another vector found, so no graph is built"
+    )
 
 
 class Filter(Model):
@@ -118,15 +135,18 @@ class Filter(Model):
     documents: tuple[str, ...] | None = Field(default=None, description="any of these document ids")
     kinds: tuple[HitKind, ...] | None = None
     exclude_documents: tuple[str, ...] = ()
+    points: tuple[UUID, ...] | None = Field(default=None, description="any of these points")
 
 
 class VectorQuery(NamedTuple):
-    """Nearest points to one vector."""
+    """Nearest points to one vector; to a multivector by MaxSim (Khattab & Zaharia 2020, arXiv:2004.12832)."""
 
     field: str
     vector: Vector
     limit: int
     filter: Filter = Filter()
+    prefetch: tuple[VectorQuery, ...] = ()
+    """Queries whose results, together, are the only points that are scored; all points when there is none."""
 
 
 class Scored(NamedTuple):

@@ -9,9 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
-from uuid import UUID, uuid5
 
-from retrieval.base import Filter, IndexPoint, PageIndex, PointPayload
+from retrieval.base import Filter, IndexPoint, PageIndex, PointPayload, point_id
 from tuwen import stages
 from tuwen.artefacts import Artefacts, Fingerprints
 from tuwen.catalog import Catalog, LeasedDocument
@@ -29,7 +28,6 @@ from tuwen.types import DocumentStatus, HitKind, VerdictCode
 _ENCODE_BATCH = 12
 _STAGE_TIMEOUT_S = 1800.0
 _DAMAGE = (CorruptFileError, NotFoundError)
-_POINTS = UUID("5f0d0d6e-3c5b-5d0e-9b64-7477656e2d70")
 
 
 class Stage(StrEnum):
@@ -74,11 +72,6 @@ class Task(NamedTuple):
     call: Callable[..., Any]
     args: tuple[Any, ...]
     timeout: float
-
-
-def point_id(document_id: str, page: int, kind: str, ordinal: int) -> UUID:
-    """Deterministic id, so that indexing again overwrites: UUIDv5 of document, page, kind and ordinal."""
-    return uuid5(_POINTS, f"{document_id}/{page}/{kind}/{ordinal}")
 
 
 class Job:

@@ -110,6 +110,7 @@ def _type(field: FieldInfo) -> str:
     bounds = [
         f"{sign} {_yaml(getattr(limit, attribute))}"
         for limit in field.metadata
+        if type(limit).__name__ in _BOUNDS
         for attribute, sign in [_BOUNDS[type(limit).__name__]]
     ]
     return ", ".join([_type_name(field.annotation), *bounds])

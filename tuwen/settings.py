@@ -115,10 +115,38 @@ class EncoderSettings(_Section):
     image: ImageSettings = ImageSettings()
 
 
+class ServerIndexSettings(_Section):
+    """A Qdrant server or cluster, 1.19 or newer, for `index.adapter: server`."""
+
+    url: str = Field("http://localhost:6333", description="its REST address")
+    api_key: str | None = Field(None, repr=False, description="key, where the server wants one")
+    grpc: bool = Field(True, description="send vectors over gRPC, which is faster, instead of REST")
+    grpc_port: int = Field(6334, gt=0, lt=65536, description="port of gRPC on the same host")
+    timeout_s: int = Field(30, gt=0, description="time for one call")
+    attempts: int = Field(6, gt=0, description="a call is tried so often while the server is busy or away")
+    parallel: int = Field(4, gt=0, description="batches of points under way at once")
+    name: str = Field(
+        "tuwen", pattern=r"^[A-Za-z0-9_-]+$", description="alias of the index; collections are NAME_FINGERPRINT"
+    )
+    shards: int = Field(1, gt=0, description="shards of a new collection")
+    replicas: int = Field(1, gt=0, description="copies of each shard of a new collection")
+    write_consistency: int = Field(1, gt=0, description="replicas that must have taken a write before it counts")
+    quantization: Literal["none", "scalar", "turbo", "binary"] = Field(
+        "scalar", description="small copies of the vectors in memory, of 8, 4 or 1 bits a number; none: no copies"
+    )
+    oversampling: float = Field(
+        2.0, ge=1, le=8, description="points found by the small copies for each that is wanted, scored again in full"
+    )
+    strict_mode: bool = Field(True, description="the server refuses queries that would make it read everything")
+
+
 class IndexSettings(_Section):
     """The vector index."""
 
-    adapter: Literal["edge"] = Field("edge", description="edge: Qdrant in process, one owner process at a time")
+    adapter: Literal["edge", "server"] = Field(
+        "edge", description="edge: Qdrant in process, one owner process at a time; server: a Qdrant server or cluster"
+    )
+    server: ServerIndexSettings = ServerIndexSettings()
 
 
 class SearchSettings(_Section):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from retrieval.base import PageIndex, VectorField
 from retrieval.index.owner import index_owner
+from tuwen.errors import ConfigurationError
 from tuwen.settings import IndexSettings
 
 __all__ = ["index_owner", "open_index"]
@@ -17,17 +18,25 @@ def open_index(settings: IndexSettings, path: Path, fields: Sequence[VectorField
 
     Args:
         settings: which adapter, with its parameters.
-        path: folder of an embedded index; one for each encoder fingerprint, as vectors of different
-            encoders do not mix.
+        path: folder of an embedded index; its last part is the fingerprint of the encoders, which names the
+            collection on a server, as vectors of different encoders do not mix.
         fields: the named vectors.
 
     Raises:
         IndexLockedError: another process holds it.
-        ConfigurationError: it exists with other vectors.
-        StorageUnavailableError: it is damaged, full or read-only.
+        ConfigurationError: it exists with other vectors, or a server refuses the key.
+        StorageUnavailableError: it is damaged, full, read-only or out of reach.
     """
-    from retrieval.index.edge import EdgeIndex
-
     match settings.adapter:
         case "edge":
+            from retrieval.index.edge import EdgeIndex
+
             return EdgeIndex(path, fields)
+        case "server":
+            try:
+                from retrieval.index.server import ServerIndex
+            except ModuleNotFoundError as error:
+                raise ConfigurationError(
+                    f"index.adapter is server, but {error.name} is not installed: pip install 'tuwen[server]'."
+                ) from error
+            return ServerIndex(settings.server, path.name, fields)

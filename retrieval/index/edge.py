@@ -16,18 +16,23 @@ from pydantic import TypeAdapter, ValidationError
 from retrieval.base import Filter, IndexPoint, PointPayload, Scored, SparseVector, Vector, VectorField, VectorQuery
 from retrieval.index.owner import OwnerLock
 from retrieval.index.schema import (
+    FACET_LIMIT,
     PAYLOAD_INDEXES,
     SCROLL_BATCH,
     PayloadKind,
     batched,
+    check_facet,
+    check_field,
     check_point,
     conditions,
+    is_empty,
+    mismatch,
     population,
     require_condition,
+    required_dimension,
 )
-from tuwen.errors import ConfigurationError, InvalidRequestError, StorageUnavailableError
+from tuwen.errors import ConfigurationError, StorageUnavailableError
 
-_FACET_LIMIT = 1_000_000
 _FIELDS_FILE = "fields.json"
 _FIELDS = TypeAdapter(dict[str, VectorField])
 _PAYLOAD_SCHEMAS: Mapping[PayloadKind, qdrant.KeywordIndexParams | qdrant.PayloadSchemaType] = {
@@ -109,9 +114,8 @@ class EdgeIndex:
 
     def facet(self, key: str, where: Filter | None = None) -> dict[str, int]:
         """Number of points by value of an indexed payload key. Raises InvalidRequestError for another key."""
-        if key not in PAYLOAD_INDEXES:
-            raise InvalidRequestError(f"Points can be counted by {', '.join(PAYLOAD_INDEXES)}, not by {key!r}.")
-        request = qdrant.FacetRequest(key, limit=_FACET_LIMIT, exact=True, filter=_filter(where))
+        check_facet(key)
+        request = qdrant.FacetRequest(key, limit=FACET_LIMIT, exact=True, filter=_filter(where))
         with _reported(self._path):
             found = self._shard.facet(request)
         return {str(hit.value): hit.count for hit in found}
@@ -145,18 +149,31 @@ class EdgeIndex:
                     self._lock.release()
 
     def _request(self, query: VectorQuery) -> qdrant.QueryRequest:
-        field = self._fields.get(query.field)
-        if field is None:
-            raise InvalidRequestError(f"The index has no vector {query.field!r}, only {sorted(self._fields)}.")
-        sparse = field.kind == "sparse"
-        idf = qdrant.IdfParams(corpus=_filter(population(query.filter))) if sparse else None
         return qdrant.QueryRequest(
             limit=query.limit,
-            query=qdrant.Query.Nearest(_vector(query.vector), using=query.field),
+            query=self._nearest(query),
+            prefetches=[self._prefetch(inner) for inner in query.prefetch],
             filter=_filter(query.filter),
-            params=qdrant.SearchParams(idf=idf),
+            params=self._params(query),
             with_payload=True,
         )
+
+    def _prefetch(self, query: VectorQuery) -> qdrant.Prefetch:
+        return qdrant.Prefetch(
+            limit=query.limit,
+            query=self._nearest(query),
+            prefetches=[self._prefetch(inner) for inner in query.prefetch],
+            filter=_filter(query.filter),
+            params=self._params(query),
+        )
+
+    def _nearest(self, query: VectorQuery) -> qdrant.Query:
+        check_field(query.field, self._fields)
+        return qdrant.Query.Nearest(_vector(query.vector), using=query.field)
+
+    def _params(self, query: VectorQuery) -> qdrant.SearchParams:
+        sparse = self._fields[query.field].kind == "sparse"
+        return qdrant.SearchParams(idf=qdrant.IdfParams(corpus=_filter(population(query.filter))) if sparse else None)
 
 
 @contextmanager
@@ -186,12 +203,9 @@ def _unavailable(path: Path, reason: str) -> StorageUnavailableError:
 def _open(path: Path, fields: Mapping[str, VectorField]) -> qdrant.EdgeShard:
     if not path.exists():
         _create(path, fields)
-    found = _stored_fields(path / _FIELDS_FILE)
-    if found != dict(fields):
-        raise ConfigurationError(
-            f"{path} holds an index with the vectors {_describe(found)}, not {_describe(fields)}: "
-            "give every set of encoders a folder of its own."
-        )
+    stored = _stored_fields(path / _FIELDS_FILE)
+    if found := mismatch(stored.values(), fields.values()):
+        raise ConfigurationError(f"{path} holds {found}: give every set of encoders a folder of its own.")
     return qdrant.EdgeShard.load(str(path))
 
 
@@ -228,30 +242,21 @@ def _config(fields: Mapping[str, VectorField]) -> qdrant.EdgeConfig:
 
 
 def _dense_params(field: VectorField) -> qdrant.EdgeVectorParams:
-    if field.dimension is None:
-        raise ConfigurationError(f"Vector {field.name!r} needs a dimension.")
-    if field.kind == "dense":
-        return qdrant.EdgeVectorParams(field.dimension, qdrant.Distance.Cosine)
-    # Multivectors only rescore what another vector found, so a graph over them would be dead weight.
+    multi = qdrant.MultiVectorConfig(qdrant.MultiVectorComparator.MaxSim)
     return qdrant.EdgeVectorParams(
-        field.dimension,
+        required_dimension(field),
         qdrant.Distance.Cosine,
-        multivector_config=qdrant.MultiVectorConfig(qdrant.MultiVectorComparator.MaxSim),
-        hnsw_config=qdrant.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000),
+        multivector_config=multi if field.kind == "multivector" else None,
+        # Of vectors that only rescore, few are read a query: a graph over them would be dead weight.
+        hnsw_config=qdrant.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10_000)
+        if field.rescoring
+        else None,
     )
 
 
-def _describe(fields: Mapping[str, VectorField]) -> str:
-    return ", ".join(f"{f.name} ({f.kind}, {f.dimension or 'any'})" for f in fields.values())
-
-
 def _point(point: IndexPoint) -> qdrant.Point:
-    vectors = {name: _vector(vector) for name, vector in point.vectors.items() if not _empty(vector)}
+    vectors = {name: _vector(vector) for name, vector in point.vectors.items() if not is_empty(vector)}
     return qdrant.Point(point.id, vectors, point.payload.model_dump(mode="json"))
-
-
-def _empty(vector: Vector) -> bool:
-    return isinstance(vector, SparseVector) and not len(vector.indices)
 
 
 def _vector(vector: Vector) -> Any:
@@ -265,11 +270,15 @@ def _filter(where: Filter | None) -> qdrant.Filter | None:
 
 
 def _conditions(where: Filter) -> qdrant.Filter:
-    excluded = list(where.exclude_documents)
-    return qdrant.Filter(
-        must=[qdrant.FieldCondition(key, match=qdrant.MatchAny(list(values))) for key, values in conditions(where)],
-        must_not=[qdrant.FieldCondition("document_id", match=qdrant.MatchAny(excluded))] if excluded else None,
-    )
+    must: list[qdrant.FieldCondition | qdrant.HasIdCondition] = [_any(key, values) for key, values in conditions(where)]
+    if where.points is not None:
+        must.append(qdrant.HasIdCondition(set(where.points)))
+    excluded = where.exclude_documents
+    return qdrant.Filter(must=list(must), must_not=[_any("document_id", excluded)] if excluded else None)
+
+
+def _any(key: str, values: Sequence[str]) -> qdrant.FieldCondition:
+    return qdrant.FieldCondition(key, match=qdrant.MatchAny(list(values)))
 
 
 def _scored(point: qdrant.ScoredPoint) -> Scored:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Literal
 
-from retrieval.base import Filter, IndexPoint, SparseVector, VectorField
-from tuwen.errors import InvalidRequestError
+from retrieval.base import Filter, IndexPoint, SparseVector, Vector, VectorField, VectorKind
+from tuwen.errors import ConfigurationError, InvalidRequestError
 
 PayloadKind = Literal["tenant", "keyword", "integer"]
 
@@ -23,14 +22,66 @@ PAYLOAD_INDEXES: Mapping[str, PayloadKind] = {
 UPSERT_BATCH = 128
 """Points in one write: bounds memory, and what a crash can leave unacknowledged."""
 
+UPSERT_NUMBERS = 1_500_000
+"""Numbers in one write: multivectors are large, and a Qdrant server refuses requests above 32 MB."""
+
 SCROLL_BATCH = 1000
+FACET_LIMIT = 1_000_000
 
 
 def batched(points: Iterable[IndexPoint]) -> Iterator[list[IndexPoint]]:
-    """``points`` in lists of at most :data:`UPSERT_BATCH`."""
-    iterator = iter(points)
-    while batch := list(islice(iterator, UPSERT_BATCH)):
+    """``points`` in lists that keep within :data:`UPSERT_BATCH` and, one point excepted, :data:`UPSERT_NUMBERS`."""
+    batch: list[IndexPoint] = []
+    numbers = 0
+    for point in points:
+        size = sum(_size(vector) for vector in point.vectors.values())
+        if batch and (len(batch) == UPSERT_BATCH or numbers + size > UPSERT_NUMBERS):
+            yield batch
+            batch, numbers = [], 0
+        batch.append(point)
+        numbers += size
+    if batch:
         yield batch
+
+
+def _size(vector: Vector) -> int:
+    return 2 * len(vector.indices) if isinstance(vector, SparseVector) else vector.size
+
+
+def is_empty(vector: Vector) -> bool:
+    """Whether it has no numbers, which an engine does not take; the point then lacks this vector."""
+    return not _size(vector)
+
+
+def required_dimension(field: VectorField) -> int:
+    """The dimension of a dense or multivector. Raises ConfigurationError when it is not known."""
+    if field.dimension is None:
+        raise ConfigurationError(f"Vector {field.name!r} needs a dimension.")
+    return field.dimension
+
+
+def mismatch(found: Iterable[VectorField], wanted: Iterable[VectorField]) -> str | None:
+    """In words, how the vectors of an existing index differ from those that are wanted; None when they do not."""
+    there, needed = ({field.name: field for field in fields} for fields in (found, wanted))
+    if there == needed:
+        return None
+    return f"an index with the vectors {_describe(there)}, not {_describe(needed)}"
+
+
+def _describe(fields: Mapping[str, VectorField]) -> str:
+    return ", ".join(f"{f.name} ({f.kind}, {f.dimension or 'any'})" for f in fields.values())
+
+
+def check_field(name: str, fields: Mapping[str, VectorField]) -> None:
+    """Refuse a query for a vector that there is not. Raises InvalidRequestError."""
+    if name not in fields:
+        raise InvalidRequestError(f"The index has no vector {name!r}, only {sorted(fields)}.")
+
+
+def check_facet(key: str) -> None:
+    """Refuse to count by a key that has no index. Raises InvalidRequestError."""
+    if key not in PAYLOAD_INDEXES:
+        raise InvalidRequestError(f"Points can be counted by {', '.join(PAYLOAD_INDEXES)}, not by {key!r}.")
 
 
 def check_point(point: IndexPoint, fields: Mapping[str, VectorField]) -> None:
@@ -43,13 +94,18 @@ def check_point(point: IndexPoint, fields: Mapping[str, VectorField]) -> None:
         field = fields.get(name)
         if field is None:
             raise InvalidRequestError(f"Point {point.id}: the index has no vector {name!r}, only {sorted(fields)}.")
-        sparse = isinstance(vector, SparseVector)
-        if sparse != (field.kind == "sparse"):
+        if _kind(vector) != field.kind:
             raise InvalidRequestError(f"Point {point.id}: vector {name!r} must be {field.kind}.")
         if not isinstance(vector, SparseVector) and vector.shape[-1] != field.dimension:
             raise InvalidRequestError(
                 f"Point {point.id}: vector {name!r} has {vector.shape[-1]} dimensions, not {field.dimension}."
             )
+
+
+def _kind(vector: Vector) -> VectorKind:
+    if isinstance(vector, SparseVector):
+        return "sparse"
+    return "multivector" if vector.ndim == 2 else "dense"
 
 
 def require_condition(where: Filter) -> None:
@@ -58,7 +114,7 @@ def require_condition(where: Filter) -> None:
     Raises:
         InvalidRequestError: no condition at all.
     """
-    if where.tenant is None and where.collection is None and where.documents is None and where.kinds is None:
+    if not conditions(where) and where.points is None:
         raise InvalidRequestError("A delete needs a condition: an empty filter would remove every point.")
 
 

@@ -8,17 +8,20 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 import numpy as np
 import pytest
+from qdrant_client import QdrantClient
 
 from retrieval.base import Filter, IndexPoint, PageIndex, PointPayload, SparseVector, VectorField, VectorQuery
 from retrieval.index import index_owner, open_index
-from retrieval.index.schema import UPSERT_BATCH
+from retrieval.index.schema import UPSERT_BATCH, batched
+from tests.retrieval.qdrant_wire import WireServer
 from tuwen.errors import ConfigurationError, IndexLockedError, InvalidRequestError, StorageUnavailableError
-from tuwen.settings import IndexSettings
+from tuwen.settings import IndexSettings, ServerIndexSettings
 from tuwen.types import HitKind
 
 SPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
@@ -26,12 +29,19 @@ FIELDS = (
     VectorField(name="dense", kind="dense", dimension=8),
     VectorField(name="sparse", kind="sparse"),
     VectorField(name="image", kind="dense", dimension=4),
+    VectorField(name="late", kind="multivector", dimension=8, rescoring=True),
+    VectorField(name="pooled", kind="multivector", dimension=8),
 )
 
 
 def unit(seed: int, dimension: int = 8) -> np.ndarray:
     vector = np.random.default_rng(seed).normal(size=dimension).astype(np.float32)
     return vector / np.linalg.norm(vector)
+
+
+def many(*seeds: int, dimension: int = 8) -> np.ndarray:
+    """A multivector of one unit vector a seed."""
+    return np.stack([unit(seed, dimension) for seed in seeds])
 
 
 def sparse(*terms: int) -> SparseVector:
@@ -45,9 +55,32 @@ def point(i: int, terms: tuple[int, ...] = (), **payload) -> IndexPoint:
     return IndexPoint(uuid5(SPACE, str(i)), {"dense": unit(i), "sparse": sparse(i, *terms)}, stored)
 
 
-@pytest.fixture(params=["edge"])
-def settings(request) -> IndexSettings:
-    return IndexSettings(adapter=request.param)
+def server_settings(**values) -> IndexSettings:
+    """A server of its own for each test: the name keeps tests on one server apart."""
+    return IndexSettings(adapter="server", server=ServerIndexSettings(name=f"test{uuid4().hex}", **values))
+
+
+@pytest.fixture(params=["edge", "local", "wire", "real"])
+def settings(request, tmp_path) -> Iterator[IndexSettings]:
+    match request.param:
+        case "edge":
+            yield IndexSettings(adapter="edge")
+        case "local":
+            yield server_settings(url=str(tmp_path / "qdrant"))
+        case "wire":
+            server = WireServer()
+            yield server_settings(url="http://127.0.0.1", grpc_port=server.port)
+            server.stop()
+        case "real":
+            if (url := os.environ.get("TUWEN_TEST_QDRANT_URL")) is None:
+                pytest.skip("TUWEN_TEST_QDRANT_URL names no Qdrant server")
+            settings = server_settings(url=url)
+            yield settings
+            client = QdrantClient(url=url, grpc_port=settings.server.grpc_port, prefer_grpc=True)
+            for found in client.get_collections().collections:
+                if found.name.startswith(settings.server.name):
+                    client.delete_collection(found.name)
+            client.close()
 
 
 @pytest.fixture
@@ -106,6 +139,9 @@ class TestConformance:
             (Filter(kinds=(HitKind.TABLE,)), {4}),
             (Filter(exclude_documents=("d0",)), {1, 2, 4, 5}),
             (Filter(tenant="t", documents=("d1",), exclude_documents=("d2",)), {1, 4}),
+            (Filter(points=(uuid5(SPACE, "3"), uuid5(SPACE, "6"), uuid5(SPACE, "99"))), {3, 6}),
+            (Filter(tenant="t", points=(uuid5(SPACE, "3"), uuid5(SPACE, "6"))), {3}),
+            (Filter(points=()), set()),
             (None, {0, 1, 2, 3, 4, 5, 6}),
         ],
     )
@@ -146,8 +182,16 @@ class TestConformance:
 
     @pytest.mark.parametrize(
         "vectors",
-        [{"nope": unit(1)}, {"dense": unit(1, 5)}, {"dense": sparse(1)}, {"sparse": unit(1)}],
-        ids=["unknown", "dimension", "sparse-for-dense", "dense-for-sparse"],
+        [
+            {"nope": unit(1)},
+            {"dense": unit(1, 5)},
+            {"dense": sparse(1)},
+            {"sparse": unit(1)},
+            {"late": unit(1)},
+            {"dense": many(1)},
+            {"late": many(1, dimension=5)},
+        ],
+        ids=["unknown", "dimension", "sparse-dense", "dense-sparse", "dense-multi", "multi-dense", "multi-dimension"],
     )
     def test_a_wrong_vector_is_refused_before_anything_is_written(self, index, vectors):
         with pytest.raises(InvalidRequestError, match="vector"):
@@ -164,6 +208,40 @@ class TestConformance:
         assert [s.payload.page for s in image] == [1]
         assert lexical == []
         assert index.count() == 2
+
+    def test_multivectors_are_scored_by_maxsim(self, index):
+        index.upsert(point(i)._replace(vectors={"late": many(*range(i, i + 1 + i % 3))}) for i in range(9))
+        query = many(3, 7)
+        (found,) = index.query([VectorQuery("late", query, 9)])
+        for scored in found:
+            i = scored.payload.page
+            expected = (query @ many(*range(i, i + 1 + i % 3)).T).max(axis=1).sum()
+            assert scored.score == pytest.approx(expected, abs=1e-5)
+        assert len(found) == 9
+        assert [s.score for s in found] == sorted((s.score for s in found), reverse=True)
+
+    def test_a_prefetch_bounds_what_is_scored(self, index):
+        index.upsert(
+            point(i)._replace(vectors={"dense": unit(i), "pooled": many(i), "late": many(i + 100, i)})
+            for i in range(30)
+        )
+        where = Filter(documents=("d0", "d1"))
+        pooled = VectorQuery("pooled", many(4), 5, where)
+        late = VectorQuery("late", many(4, 104), 3, where)
+        (found,) = index.query([late._replace(prefetch=(pooled,))])
+        (first_stage,) = index.query([pooled])
+        assert {s.id for s in found} <= {s.id for s in first_stage}
+        assert (len(found), found[0].payload.page) == (3, 4)
+        both = late._replace(prefetch=(pooled._replace(limit=1), VectorQuery("dense", unit(7), 1, where)))
+        (found,) = index.query([both])
+        assert [s.payload.page for s in found] == [4, 7]
+
+    def test_large_points_go_in_small_batches(self, index, monkeypatch):
+        monkeypatch.setattr("retrieval.index.schema.UPSERT_NUMBERS", 100)
+        points = [point(i)._replace(vectors={"late": many(*range(10))}) for i in range(8)]
+        assert [len(batch) for batch in batched(points)] == [1] * 8
+        assert index.upsert(points) == 8
+        assert index.count() == 8
 
     def test_optimize_changes_no_answer(self, index):
         index.upsert(point(i) for i in range(300))
@@ -184,7 +262,9 @@ class TestConformance:
 
     def test_other_vectors_need_another_folder(self, settings, tmp_path):
         open_index(settings, tmp_path / "i", FIELDS).close()
-        with pytest.raises(ConfigurationError, match="folder of its own"):
+        with pytest.raises(
+            ConfigurationError, match=r"holds an index with the vectors .* not .*(folder of its own|another name)"
+        ):
             open_index(settings, tmp_path / "i", FIELDS[:2])
         open_index(settings, tmp_path / "i", FIELDS).close()
 
