@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.vlm.golden import CHECKPOINT
 from vlm.checkpoint import Checkpoint, find
@@ -11,6 +12,12 @@ from vlm.internvl.config import Sizes, read_sizes
 from vlm.internvl.engine import Engine, EngineLimits
 from vlm.internvl.load import Loaded, load
 from vlm.internvl.prompt import Prompter
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Models as tiny as these wait for their threads longer than they work, twentyfold on a busy machine."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

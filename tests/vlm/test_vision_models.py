@@ -2,20 +2,32 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.vlm.golden import CHECKPOINT
 from tuwen.errors import InvalidRequestError, ModelUnavailableError
 from vlm.base import CancelToken, Decoding, Message, Tiling, VisionModel, VisionRequest
 from vlm.fake import FakeVisionModel
+from vlm.internvl.model import InternVL, InternVLOptions
 
-MODELS: dict[str, Callable[[], VisionModel]] = {"fake": lambda: FakeVisionModel(context_tokens=10_000)}
+MODELS: dict[str, Callable[[Path], VisionModel]] = {
+    "fake": lambda _cache: FakeVisionModel(context_tokens=10_000),
+    "internvl": lambda cache: InternVL(InternVLOptions(str(CHECKPOINT)), cache),
+}
+"""Makes each adapter, given a folder for what it keeps."""
 
 
-@pytest.fixture(params=MODELS)
-def model(request: pytest.FixtureRequest) -> Iterator[VisionModel]:
-    made = MODELS[request.param]()
+@pytest.fixture(scope="module", params=MODELS)
+def make(request: pytest.FixtureRequest, cache: Path) -> Callable[[], VisionModel]:
+    return lambda: MODELS[request.param](cache)
+
+
+@pytest.fixture(scope="module")
+def model(make: Callable[[], VisionModel]) -> Iterator[VisionModel]:
+    made = make()
     yield made
     made.close()
 
@@ -196,7 +208,9 @@ def test_no_requests_no_results(model: VisionModel) -> None:
     assert model.generate([]) == []
 
 
-def test_a_closed_model_says_so(model: VisionModel) -> None:
+def test_a_closed_model_says_so(make: Callable[[], VisionModel]) -> None:
+    model = make()
+    assert model.generate([ask(max_tokens=1)])
     model.close()
     with pytest.raises(ModelUnavailableError, match="closed"):
         model.generate([ask()])

@@ -144,6 +144,8 @@ class Engine:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closed = False
+        self._behind = loaded.device.type == "cuda"
+        """Whether a step is launched before the tokens of the last one are looked at."""
         threads = limits.threads or min(16, len(os.sched_getaffinity(0)))
         self._ahead = 2 * threads + 8
         self._cutters = ThreadPoolExecutor(threads, "tuwen-tiles")
@@ -198,7 +200,7 @@ class Engine:
             job.fail(error)
 
     def _make_pools(self) -> None:
-        graphs = self._limits.graphs and self._loaded.device.type == "cuda" and not self._loaded.split
+        graphs = _graphs(self._loaded, self._limits)
         for slots, length in self._plan:
             while True:
                 try:
@@ -290,7 +292,7 @@ class Engine:
             rows = max(batch.rows) + 1
             self._launched.append(self._fetch(list(batch.rows.items()), batch.pool.tokens[:rows]))
             launched += 1
-        self._hand_out(launched if self._loaded.device.type == "cuda" else 0)
+        self._hand_out(launched if self._behind else 0)
 
     def _choose(self, job: Job, logits: torch.Tensor) -> int:
         assert job.chooser
@@ -349,6 +351,10 @@ def _was_cut(job: Job) -> bool:
     if error := job.pictures.exception():
         job.fail(InvalidRequestError(f"An image of the request cannot be used: {error}"))
     return error is None
+
+
+def _graphs(loaded: Loaded, limits: EngineLimits) -> bool:
+    return limits.graphs and loaded.device.type == "cuda" and not loaded.split
 
 
 def _rows(device: torch.device) -> int:
