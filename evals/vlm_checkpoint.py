@@ -193,7 +193,7 @@ def _write(
 
     folder.mkdir(parents=True, exist_ok=True)
     write_tokenizer(folder, size.vocabulary, words)
-    places = {}
+    places: dict[str, str] = {}
     for number, shard in enumerate(_shards(size, make), 1):
         file = f"model-{number:05d}.safetensors"
         save_file(shard, folder / file, {"format": "pt"})
