@@ -40,6 +40,7 @@ def test_variables_with_a_meaning_of_their_own_are_not_keys() -> None:
         ("ingest: {workers: -1}", ("ingest.workers", "greater than or equal to 0")),
         ("encoders: {dense: {adapter: bert}}", ("encoders.dense.adapter", "'e5'")),
         ("ingest: 3", ("ingest",)),
+        ("models: {answer: {min_tiles: 9, max_tiles: 6}}", ("models.answer", "min_tiles is 9")),
         ("- a list", ("mapping of sections",)),
         ("a: b: c", ("YAML",)),
     ],

@@ -18,6 +18,7 @@ from tuwen.errors import StorageUnavailableError
 from tuwen.jobs import Stores
 from tuwen.settings import Settings
 from tuwen.stages import Setup, stage_fingerprints
+from vlm.models import VisionModels
 
 TENANT = "default"
 
@@ -68,6 +69,13 @@ class Parts:
     def answerer(self) -> Answerer:
         """From evidence to drafts."""
         return build_answerer(self.settings.answer, self.encoders)
+
+    @cached_property
+    def vision_models(self) -> VisionModels:
+        """The vision-language model of each task; loaded when it is first used."""
+        models = VisionModels(self.settings.models, self.home)
+        self._exit.callback(models.close)
+        return models
 
     @cached_property
     def fingerprints(self) -> Fingerprints:

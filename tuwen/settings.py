@@ -12,11 +12,11 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from tuwen.errors import ConfigurationError
@@ -170,6 +170,63 @@ class AnswerSettings(_Section):
     )
 
 
+class VisionModelSettings(_Section):
+    """A vision-language model. Tasks with the same model, device and bounds share one in memory."""
+
+    adapter: Literal["none", "internvl"] = Field(
+        "none", description="none: do without; internvl: InternVL3 and its descendants in this process, on a GPU"
+    )
+    model: str = Field("Yougen/InternVL3Fangwusha2B", description="folder, or id on the model hub")
+    revision: str | None = Field(None, description="commit on the hub, so that it stays the same; the newest otherwise")
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+        "auto", description="of the weights; auto: bfloat16 on a GPU, float32 on a CPU"
+    )
+    device: str = Field(
+        "auto", description="cuda, cuda:1, cpu; auto: a GPU where there is one; balanced: spread over all GPUs"
+    )
+    context_tokens: int = Field(
+        0, ge=0, description="prompt, images and text of one request together; 0 means all that the model was made for"
+    )
+    batch: int = Field(0, ge=0, description="requests written at once; 0 means 128 on a GPU and 8 on a CPU")
+    memory_share: float = Field(
+        0.8, gt=0, lt=1, description="of the memory free once the model is loaded: for what it remembers of requests"
+    )
+    graphs: bool = Field(True, description="capture CUDA graphs: many times faster; switch off where that fails")
+    min_tiles: int = Field(1, ge=1, le=40, description="an image is cut into at least so many tiles of 448 pixels")
+    max_tiles: int = Field(12, ge=1, le=40, description="and at most so many; more show smaller print and take longer")
+    max_tokens: int = Field(1024, ge=1, description="a text that is longer is cut off")
+
+    @model_validator(mode="after")
+    def _tiles_in_order(self) -> Self:
+        if self.min_tiles > self.max_tiles:
+            raise ValueError(f"min_tiles is {self.min_tiles}, more than max_tiles, {self.max_tiles}")
+        return self
+
+
+class TranscribeModelSettings(VisionModelSettings):
+    """The model that reads pages: text, tables, formulas. At least 9 tiles show an A4 page with twice the pixels."""
+
+    max_tokens: int = Field(4096, ge=1, description="a text that is longer is cut off")
+
+
+class CaptionModelSettings(VisionModelSettings):
+    """The model that says what pages and figures show."""
+
+    max_tokens: int = Field(512, ge=1, description="a text that is longer is cut off")
+
+
+class AnswerModelSettings(VisionModelSettings):
+    """The model that answers questions from page images and text."""
+
+
+class ModelSettings(_Section):
+    """Vision-language models, one for each task. Each may be another one."""
+
+    transcribe: TranscribeModelSettings = TranscribeModelSettings()
+    caption: CaptionModelSettings = CaptionModelSettings()
+    answer: AnswerModelSettings = AnswerModelSettings()
+
+
 class Settings(_Section):
     """All settings of one tuwen process."""
 
@@ -181,6 +238,7 @@ class Settings(_Section):
     index: IndexSettings = IndexSettings()
     search: SearchSettings = SearchSettings()
     answer: AnswerSettings = AnswerSettings()
+    models: ModelSettings = ModelSettings()
 
 
 def default_home() -> Path:

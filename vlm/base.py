@@ -184,6 +184,25 @@ class ModelDescription(NamedTuple):
     """Whether requests may carry a schema."""
 
 
+class ModelFacts(NamedTuple):
+    """What is known about a model once it is ready to run."""
+
+    format: str
+    """Of the checkpoint, or of the service."""
+    revision: str
+    """Commit on the hub; empty where there is none."""
+    size_bytes: int
+    """Of the weights; 0 where unknown."""
+    dtype: str
+    device: str
+    free_bytes: int
+    """Memory of the device that nobody uses; 0 where unknown."""
+    context_tokens: int
+    """That a request may have, as memory allows."""
+    batch: int
+    """Requests that are written at once."""
+
+
 @runtime_checkable
 class VisionModel(Protocol):
     """Dialogues about images in, text out.
@@ -212,6 +231,10 @@ class VisionModel(Protocol):
 
     def stream(self, request: VisionRequest) -> TextStream:
         """The text as it is written. Raises as :meth:`generate`, at once or with the first piece."""
+        ...
+
+    def facts(self) -> ModelFacts:
+        """Load or reach the model, and say what it is. Raises ModelUnavailableError."""
         ...
 
     def close(self) -> None:

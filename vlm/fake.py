@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 
 from tuwen.errors import ModelUnavailableError
 from tuwen.fingerprint import fingerprint
-from vlm.base import ModelDescription, TextStream, VisionRequest, VisionResult, check, check_fits
+from vlm.base import ModelDescription, ModelFacts, TextStream, VisionRequest, VisionResult, check, check_fits
 from vlm.transcript import Transcript
 
 Respond = Callable[[VisionRequest], str]
@@ -78,6 +78,10 @@ class FakeVisionModel:
         """The text, a character at a time."""
         self._admit(request)
         return TextStream(self._write(request))
+
+    def facts(self) -> ModelFacts:
+        """There is nothing behind it."""
+        return ModelFacts("fake", "", 0, "", "", 0, self._context_tokens, 1)
 
     def close(self) -> None:
         """Refuse all further requests."""

@@ -52,6 +52,13 @@ def test_is_a_vision_model(model: VisionModel) -> None:
     assert model.description.name
 
 
+def test_facts_are_told(model: VisionModel) -> None:
+    facts = model.facts()
+    assert facts.format
+    assert facts.batch >= 1
+    assert 0 < facts.context_tokens <= model.description.context_tokens
+
+
 def test_one_result_a_request_in_order(model: VisionModel) -> None:
     requests = [ask(f"第{number}页写了什么？", 60 * number) for number in range(4)]
     together = model.generate(requests)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tuwen import __version__
+from tuwen.cli.models import models_app
 from tuwen.errors import InvalidRequestError, NotFoundError, TuwenError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(models_app, name="models")
 
 _EXPECTED_SKIPS = {"hidden", "unsupported_type"}
 """Codes of what a folder holds besides documents."""

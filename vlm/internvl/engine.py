@@ -171,6 +171,20 @@ class Engine:
         self._cutters.shutdown(cancel_futures=True)
 
     @property
+    def device(self) -> str:
+        """Where the model lies."""
+        return f"{self._loaded.device} and others" if self._loaded.split else str(self._loaded.device)
+
+    @property
+    def dtype(self) -> str:
+        """Of its weights."""
+        return str(self._loaded.dtype).removeprefix("torch.")
+
+    def free_bytes(self) -> int:
+        """Memory of the device that nobody uses."""
+        return free_bytes(self._loaded.device)
+
+    @property
     def pools(self) -> Sequence[tuple[int, int]]:
         """Slots and length of each pool."""
         return [(batch.pool.slots, batch.pool.length) for batch in self._batches] or self._plan

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tuwen.errors import InvalidRequestError, ModelUnavailableError
 from tuwen.fingerprint import fingerprint
-from vlm.base import ModelDescription, TextStream, Tiling, VisionRequest, VisionResult, check, check_fits
+from vlm.base import ModelDescription, ModelFacts, TextStream, Tiling, VisionRequest, VisionResult, check, check_fits
 from vlm.checkpoint import Checkpoint, find
 from vlm.internvl.config import Sizes, read_sizes
 
@@ -120,6 +120,20 @@ class InternVL:
         """The text as it is written."""
         engine = self.load()
         return TextStream(_pieces(engine, self._job(request, engine, streamed=True)))
+
+    def facts(self) -> ModelFacts:
+        """Of the loaded model."""
+        engine, checkpoint = self.load(), self.checkpoint
+        return ModelFacts(
+            format=f"InternVL, {self.sizes.format}",
+            revision=checkpoint.revision,
+            size_bytes=checkpoint.size(),
+            dtype=engine.dtype,
+            device=engine.device,
+            free_bytes=engine.free_bytes(),
+            context_tokens=min(self._context, engine.room),
+            batch=sum(slots for slots, _ in engine.pools),
+        )
 
     def close(self) -> None:
         """Cancel what runs and free the memory."""
