@@ -19,6 +19,8 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "x-gbk": "gb18030", "hz-gb-2312": "hz", "big5": "big5hkscs"}
+_NO_LABELS = frozenset({"ascii", "us-ascii", "unknown-8bit"})
 _PLAIN_CONTROLS = frozenset("\t\n\r\f\x0b\x1a\x1b")
 
 
@@ -44,6 +46,22 @@ def decode(data: bytes) -> str | None:
     """The whole text, damaged characters as U+FFFD; None when ``data`` is no text."""
     encoding = detect_encoding(data[:SAMPLE_BYTES])
     return None if encoding is None else data.decode(encoding, errors="replace")
+
+
+def decoded_as(data: bytes, label: str | None) -> str:
+    """Text in the encoding that it is said to be in, or else in the one that it seems to be in.
+
+    Args:
+        data: all of the text.
+        label: as mails and web pages name it; ``gb2312`` there usually means its superset.
+    """
+    name = (label or "").strip().lower()
+    if name and name not in _NO_LABELS:
+        try:
+            return data.decode(_SUPERSETS.get(name, name))
+        except (LookupError, UnicodeDecodeError):
+            pass
+    return decode(data) or data.decode("latin-1")
 
 
 def _decode(sample: bytes, encoding: str) -> str | None:

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pi_heif
 import pymupdf
 from PIL import Image, ImageOps
 
 from ingest.base import RGB
 from tuwen.errors import CorruptFileError, LimitExceededError
 from tuwen.settings import LimitSettings
+
+pi_heif.register_heif_opener(thumbnails=False)
 
 _SCREEN_DPI = 96.0
 _A4_INCHES = 11.69

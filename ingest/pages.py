@@ -15,7 +15,8 @@ import pymupdf
 
 from ingest.base import RGB, OpenPage
 from ingest.images import as_pdf
-from tuwen.errors import PageFailedError
+from ingest.isolation import is_out_of_memory
+from tuwen.errors import LimitExceededError, PageFailedError
 
 # MuPDF writes its complaints about damaged files to stderr; what matters of them arrives as exceptions.
 pymupdf.TOOLS.mupdf_display_errors(False)
@@ -103,10 +104,14 @@ def straightened(page: OpenPage, degrees: float) -> Iterator[Page]:
 
 @contextmanager
 def page_errors(number: int) -> Iterator[None]:
-    """MuPDF's errors as :class:`~tuwen.errors.PageFailedError`."""
+    """MuPDF's errors as :class:`~tuwen.errors.PageFailedError`, or LimitExceededError where memory is short."""
     try:
         yield
     except MUPDF_ERRORS as error:
+        if is_out_of_memory(error):
+            raise LimitExceededError(
+                f"Page {number} needs more memory than is allowed (ingest.limits.max_memory_mb)."
+            ) from error
         raise PageFailedError(f"Page {number} cannot be read: {error}") from error
 
 

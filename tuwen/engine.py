@@ -13,16 +13,18 @@ from typing import Self
 
 from pydantic import Field
 
-from ingest.discovery import discover
+from ingest.discovery import Opening
+from ingest.isolation import ChildSandbox
 from ingest.pipeline import load_image, read_image_text
+from ingest.workspace import SPOOL, sweep
 from retrieval.base import PageIndex
 from retrieval.grounding import verify
 from retrieval.index import index_owner
 from retrieval.search import SearchQuery
 from tuwen import __version__
 from tuwen.catalog import Catalog, PageState
-from tuwen.errors import DocumentError, InvalidRequestError
-from tuwen.intake import take_in
+from tuwen.errors import InvalidRequestError
+from tuwen.intake import take_in_all
 from tuwen.jobs import IngestEvent, OnEvent, Stage
 from tuwen.lookup import Lookup, PageImage
 from tuwen.parts import TENANT, Parts
@@ -36,7 +38,6 @@ from tuwen.types import (
     PageRecord,
     RefusalReason,
     SearchResult,
-    Skipped,
     Timings,
 )
 from tuwen.worker import Worker
@@ -124,18 +125,13 @@ class Tuwen:
             UnavailableError: a store is full, read-only or gone.
         """
         stores = self.parts.stores  # the index is held from here on
-        limit = self.settings.ingest.limits.max_file_bytes
+        spool = self.home / SPOOL
+        sweep(spool)
+        limits = self.settings.ingest.limits
         into = self.catalog.collection(TENANT, collection, create=True)
-        skipped: list[Skipped] = []
-        outcomes: list[Document] = []
-        for found in discover(paths):
-            if isinstance(found, Skipped):
-                skipped.append(found)
-                continue
-            try:
-                outcomes.append(take_in(found, into, self.catalog, self.parts.artefacts, limit))
-            except DocumentError as error:
-                skipped.append(Skipped(path=found.path, code=error.code, message=error.message))
+        with ChildSandbox(limits.max_memory_mb) as sandbox:
+            opening = Opening(sandbox, limits, spool, password)
+            outcomes, skipped = take_in_all(paths, opening, into, self.catalog, self.parts.artefacts)
         self._requeue_stale()
         passwords = {document.document_id: password for document in outcomes} if password else {}
         Worker(stores, self.parts.setup, on_event).drain(passwords)

@@ -186,3 +186,8 @@ def _walk(cls: type[TuwenError]) -> list[type[TuwenError]]:
 def all_errors() -> list[type[TuwenError]]:
     """Every class of the tree, root first (for documentation and tests)."""
     return _walk(TuwenError)
+
+
+def error_of(code: str, message: str) -> TuwenError:
+    """A stored problem as an error again: of the class that has its code."""
+    return next((cls for cls in all_errors() if cls.code == code), TuwenError)(message)

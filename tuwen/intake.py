@@ -4,16 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from ingest.base import Found
+from ingest.discovery import Opening, discover
 from tuwen.artefacts import Artefacts
 from tuwen.catalog import Catalog, Collection, document_id_for
-from tuwen.errors import CorruptFileError, LimitExceededError
-from tuwen.types import Document
+from tuwen.errors import CorruptFileError, DocumentError, LimitExceededError
+from tuwen.types import Document, Skipped
+
+
+def take_in_all(
+    paths: Sequence[Path], opening: Opening, into: Collection, catalog: Catalog, artefacts: Artefacts
+) -> tuple[list[Document], list[Skipped]]:
+    """Take in files, folders and archives; what became of each file, and what was left out and why.
+
+    Raises:
+        UnavailableError: a store is full, read-only or gone.
+    """
+    outcomes: list[Document] = []
+    skipped: list[Skipped] = []
+    for found in discover(paths, opening):
+        if isinstance(found, Skipped):
+            skipped.append(found)
+            continue
+        try:
+            outcomes.append(take_in(found, into, catalog, artefacts, opening.limits.max_file_bytes))
+        except DocumentError as error:
+            skipped.append(Skipped(path=found.path, code=error.code, message=error.message))
+    return outcomes, skipped
 
 
 def take_in(found: Found, into: Collection, catalog: Catalog, artefacts: Artefacts, max_bytes: int) -> Document:

@@ -17,10 +17,12 @@ from tuwen.catalog import Catalog, LeasedDocument
 from tuwen.errors import (
     CorruptFileError,
     LeaseLostError,
+    LimitExceededError,
     NotFoundError,
     PageFailedError,
     TuwenError,
     UnavailableError,
+    error_of,
 )
 from tuwen.settings import Settings
 from tuwen.types import DocumentStatus, HitKind, VerdictCode
@@ -153,11 +155,11 @@ class Job:
             task.stage,
             self._fingerprint(task.stage),
             error.problem,
-            self._limits.max_attempts,
+            1 if isinstance(error, LimitExceededError) else self._limits.max_attempts,  # no limit gives way
         )
         if quarantined:
             self._done += 1
-            self._catalog.warn(self.document.document_id, page, PageFailedError.code, error.message)
+            self._catalog.warn(self.document.document_id, page, error.code, error.message)
             self._emit(task.stage, DocumentStatus.PROCESSING)
         else:
             self.pending.append(task)
@@ -169,7 +171,7 @@ class Job:
         yield self._phase(Stage.READ, [self._read(page) for page in self._open(Stage.READ, self._all_pages())])
         readable = self._finished(Stage.READ)
         if not readable:
-            raise PageFailedError(f"None of the {self._pages} pages of {self.document.name} could be read.")
+            raise self._unreadable()
         if not self._catalog.ledger.done_pages(
             self.document.document_id, Stage.PASSAGES, self._fingerprint(Stage.PASSAGES)
         ):
@@ -179,6 +181,16 @@ class Job:
         yield self._phase(Stage.ENCODE, [self._encode(*batch) for batch in batches])
         yield from self._apply(self._finished(Stage.ENCODE))
         self._finish()
+
+    def _unreadable(self) -> TuwenError:
+        """Why no page could be read: the one reason that all have, if they have one."""
+        entries = self._catalog.ledger.state(self.document.document_id, Stage.READ, self._fingerprint(Stage.READ))
+        problems = [entry.error for entry in entries.values() if entry.error is not None]
+        message = f"None of the {self._pages} pages of {self.document.name} could be read."
+        codes = {problem.code for problem in problems}
+        if len(codes) == 1:
+            return error_of(codes.pop(), f"{message} {problems[0].message}")
+        return PageFailedError(message)
 
     def _begin_again(self, error: TuwenError) -> None:
         """Read the whole document again, once, since an artefact that the ledger vouches for is damaged or gone."""

@@ -47,6 +47,20 @@ class LimitSettings(_Section):
     max_pages: int = Field(20_000, gt=0, description="a document with more pages is refused")
     max_page_pixels: int = Field(40_000_000, gt=0, description="a page is rendered at a lower resolution to stay below")
     max_image_pixels: int = Field(400_000_000, gt=0, description="a picture file with more pixels is refused unread")
+    max_page_points: float = Field(
+        100_000.0, gt=0, description="a page with a longer side, in points, is refused (100,000 are 35 m)"
+    )
+    max_memory_mb: int = Field(
+        4_000, ge=1_000, description="what one child process may allocate; more costs the page or file it is at"
+    )
+    max_archive_files: int = Field(10_000, gt=0, description="an archive with more files is refused")
+    max_archive_bytes: int = Field(20_000_000_000, gt=0, description="an archive that unpacks to more is refused")
+    max_archive_ratio: float = Field(
+        200.0, gt=1, description="what unpacks to more than so many times its size, and over 16 MiB, is refused"
+    )
+    max_archive_depth: int = Field(3, gt=0, description="archives in archives and mails in mails, counted together")
+    unpack_timeout_s: float = Field(120.0, gt=0, description="time to unpack one file of an archive")
+    convert_timeout_s: float = Field(180.0, gt=0, description="time for LibreOffice to convert one file to PDF")
     open_timeout_s: float = Field(60.0, gt=0, description="time to open one file and count its pages")
     page_timeout_s: float = Field(120.0, gt=0, description="time to read one page, after which the page fails")
     max_attempts: int = Field(3, gt=0, description="a page that fails this often is quarantined")

@@ -7,11 +7,8 @@ Running a stage again writes the same artefacts again.
 
 from __future__ import annotations
 
-import ctypes
 import io
 import os
-import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -24,6 +21,7 @@ from PIL import Image
 
 from ingest import pipeline
 from ingest.base import RGB, PageTask
+from ingest.isolation import enter_child
 from ingest.passages import PASSAGES_VERSION, build_passages
 from retrieval.base import Encoders
 from retrieval.encoders import build_encoders
@@ -34,7 +32,6 @@ from tuwen.fingerprint import fingerprint
 from tuwen.settings import Settings
 from tuwen.types import PageRecord, Passage, VerdictCode
 
-_PR_SET_PDEATHSIG = 1
 T = TypeVar("T")
 
 
@@ -85,12 +82,9 @@ _child: Child | None = None
 
 
 def initialise(setup: Setup) -> None:
-    """Set up this child process: no Ctrl-C of its own, dies with its parent, one thread an engine."""
+    """Set up this child process: within its bounds, one thread an engine."""
     global _child
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.dup2(2, 1)  # native libraries print; stdout belongs to the parent's JSON
+    enter_child(setup.settings.ingest.limits.max_memory_mb)
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     _child = Child(setup)
 

@@ -12,32 +12,22 @@ document; a failure of the stores (disk full) ends the run, and the next run goe
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessPool
 
+from ingest.isolation import as_tuwen_error, start_pool, stop_pool
 from tuwen import stages
 from tuwen.catalog import this_owner
-from tuwen.errors import (
-    DocumentError,
-    LeaseLostError,
-    PageFailedError,
-    ParserCrashedError,
-    ParserTimeoutError,
-    TuwenError,
-    UnavailableError,
-)
+from tuwen.errors import LeaseLostError, TuwenError, UnavailableError
 from tuwen.jobs import Job, OnEvent, Stage, Stores, Task
 
 _LEASE_S = 60.0
 _RENEW_S = 15.0
-_START_TIMEOUT_S = 120.0
-_RECYCLE_AFTER = 1000
 _ACTIVE_DOCUMENTS = 4
 
 
@@ -65,23 +55,16 @@ class Worker:
         first = self._lease([], passwords or {})
         if first is None:
             return
-        pool = ProcessPool(
-            max_workers=self._size,
-            max_tasks=_RECYCLE_AFTER,
-            initializer=stages.initialise,
-            initargs=(self._setup,),
-            context=multiprocessing.get_context("spawn"),
-        )
         jobs = [first]
         try:
-            _try_out(pool)
-            self._loop(pool, jobs, passwords or {})
-            pool.close()
+            pool = start_pool(self._size, stages.initialise, (self._setup,))
+            try:
+                self._loop(pool, jobs, passwords or {})
+            finally:
+                stop_pool(pool)
         finally:
             for job in jobs:
                 self._stores.catalog.release(job.document.document_id, self._owner)
-            pool.stop()
-            pool.join()
 
     def _lease(self, jobs: list[Job], passwords: Mapping[str, str]) -> Job | None:
         document = self._stores.catalog.lease(self._owner, _LEASE_S)
@@ -128,7 +111,7 @@ class Worker:
             result, seconds = future.result()
             self._guard(job, jobs, lambda: job.succeeded(task, result, seconds))
         else:
-            self._guard(job, jobs, lambda: job.failed(task, _as_tuwen_error(error, task)))
+            self._guard(job, jobs, lambda: job.failed(task, as_tuwen_error(error, _what(task), task.timeout)))
 
     def _guard(self, job: Job, jobs: list[Job], step: Callable[[], bool | None]) -> None:
         """Run ``step`` of ``job``; end the job when it is through or its document fails."""
@@ -146,26 +129,5 @@ class Worker:
             jobs.remove(job)
 
 
-def _try_out(pool: ProcessPool) -> None:
-    """Run nothing in a child: where children cannot start, no document is to blame. Raises UnavailableError."""
-    try:
-        pool.schedule(os.getpid).result(_START_TIMEOUT_S)
-    except (OSError, RuntimeError, CancelledError) as error:  # TimeoutError and ProcessExpired are OSErrors
-        raise UnavailableError(
-            "Child processes cannot start. A script that calls this must do so below "
-            f'`if __name__ == "__main__":`; else see the messages above ({type(error).__name__}: {error}).'
-        ) from error
-
-
-def _as_tuwen_error(error: BaseException, task: Task) -> TuwenError:
-    """What a child's failure means in our terms."""
-    what = f"Stage {task.stage}" + (f" of page {task.pages[0]}" if task.stage is Stage.READ else "")
-    if isinstance(error, TuwenError):
-        return error
-    if isinstance(error, TimeoutError):
-        return ParserTimeoutError(f"{what} did not finish within {task.timeout:g} s.")
-    if isinstance(error, ProcessExpired):
-        return ParserCrashedError(f"{what} crashed its process (exit code {error.exitcode}).")
-    if isinstance(error, MemoryError):
-        return DocumentError(f"{what} ran out of memory.")
-    return PageFailedError(f"{what} failed: {type(error).__name__}: {error}")
+def _what(task: Task) -> str:
+    return f"Stage {task.stage}" + (f" of page {task.pages[0]}" if task.stage is Stage.READ else "")

@@ -15,6 +15,8 @@ from ingest import media
 from ingest.base import OpenDocument
 from ingest.formats.base import Opener, Source
 from ingest.formats.ebook import open_ebook
+from ingest.formats.html import open_html
+from ingest.formats.mail import open_mail
 from ingest.formats.pdf import open_pdf
 from ingest.formats.pictures import open_picture
 from ingest.formats.text import open_text
@@ -25,6 +27,8 @@ OPENERS: Mapping[str, Opener] = {
     media.PDF: open_pdf,
     media.EPUB: open_ebook,
     media.XPS: open_ebook,
+    media.HTML: open_html,
+    media.MAIL: open_mail,
     **dict.fromkeys(media.TEXTS, open_text),
     **dict.fromkeys(media.PICTURES, open_picture),
 }

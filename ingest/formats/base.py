@@ -46,6 +46,7 @@ class PagedDocument:
                 f"The file has {pages:,} pages, more than {limits.max_pages:,} (ingest.limits.max_pages)."
             )
         self._pages = pages
+        self._longest = limits.max_page_points
         self._open_page = open_page
 
     @property
@@ -59,10 +60,16 @@ class PagedDocument:
 
         Raises:
             PageFailedError: there is no such page, or it cannot be loaded.
+            LimitExceededError: it is too large, shows too large a picture, or needs too much memory.
         """
         if not 1 <= number <= self._pages:
             raise PageFailedError(f"There is no page {number}; the file has {self._pages}.")
         with self._open_page(number) as page:
             if page.width <= 0 or page.height <= 0:
                 raise PageFailedError(f"Page {number} has no area.")
+            if max(page.width, page.height) > self._longest:
+                raise LimitExceededError(
+                    f"Page {number} has {page.width:,.0f} × {page.height:,.0f} points, more than {self._longest:,.0f} "
+                    "(ingest.limits.max_page_points)."
+                )
             yield page

@@ -3,6 +3,8 @@
 import os
 import time
 
+import numpy as np
+
 from tuwen import stages
 from tuwen.errors import CorruptFileError, NotFoundError, StorageUnavailableError
 
@@ -20,6 +22,12 @@ def crash(document_id: str, media_type: str, page: int, password: str | None) ->
 def hang(document_id: str, media_type: str, page: int, password: str | None) -> stages.PageOutcome:
     if page == BAD_PAGE:
         time.sleep(3600)
+    return real_read_page(document_id, media_type, page, password)
+
+
+def eat_memory(document_id: str, media_type: str, page: int, password: str | None) -> stages.PageOutcome:
+    if page == BAD_PAGE:
+        np.ones(20 << 30, np.uint8)
     return real_read_page(document_id, media_type, page, password)
 
 

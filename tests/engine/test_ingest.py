@@ -82,15 +82,15 @@ def test_same_bytes_are_a_duplicate_and_new_bytes_a_version(tmp_path: Path, open
         assert {hit.document_id for hit in engine.search("项目的预算").hits} == {third.document_id}
 
 
-@pytest.mark.parametrize("fault", ["crash", "bug"])
+@pytest.mark.parametrize(("fault", "code"), [("crash", "parser_crashed"), ("bug", "page_failed")])
 def test_a_bad_page_costs_that_page(
-    tmp_path: Path, open_engine: Callable[[], Tuwen], monkeypatch: pytest.MonkeyPatch, fault: str
+    tmp_path: Path, open_engine: Callable[[], Tuwen], monkeypatch: pytest.MonkeyPatch, fault: str, code: str
 ) -> None:
     monkeypatch.setattr(stages, "read_page", getattr(faults, fault))
     with open_engine() as engine:
         (document,) = engine.ingest([draw_pdf(tmp_path / "a.pdf", report(1))]).documents
         assert document.status is DocumentStatus.READY_WITH_WARNINGS
-        assert [(w.page, w.code) for w in document.warnings] == [(faults.BAD_PAGE, "page_failed")]
+        assert [(w.page, w.code) for w in document.warnings] == [(faults.BAD_PAGE, code)]
         assert {hit.page for hit in engine.search("项目1的预算").hits} == {1, 3}
 
 
@@ -103,6 +103,7 @@ def test_a_hanging_page_is_stopped(
     with Tuwen.open(settings.model_copy(update={"ingest": ingest}), tmp_path / "home") as engine:
         (document,) = engine.ingest([draw_pdf(tmp_path / "a.pdf", report(1))]).documents
         assert document.status is DocumentStatus.READY_WITH_WARNINGS
+        assert document.warnings[0].code == "parser_timeout"
         assert "within 20 s" in document.warnings[0].message
 
 
@@ -125,7 +126,7 @@ def test_a_crash_while_encoding_costs_that_page(
     monkeypatch.setattr(stages, "encode_pages", faults.crash_encoding)
     with open_engine() as engine:
         (document,) = engine.ingest([draw_pdf(tmp_path / "a.pdf", report(1))]).documents
-        assert [(w.page, w.code) for w in document.warnings] == [(faults.BAD_PAGE, "page_failed")]
+        assert [(w.page, w.code) for w in document.warnings] == [(faults.BAD_PAGE, "parser_crashed")]
         assert {hit.page for hit in engine.search("项目1的预算").hits} == {1, 3}
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from ingest.base import Found
 from ingest.charset import SAMPLE_BYTES, decode, detect_encoding
-from ingest.discovery import discover
 from ingest.media import MEDIA_TYPES
 from ingest.sniffing import sniff
 from tests.ingest.drawing import picture, save, text_pdf
+from tests.ingest.looking import look
 from tuwen.errors import CorruptFileError, UnsupportedTypeError
 
 SIMPLIFIED = "图文测试：合同编号与付款条件。\n第二行，含 ASCII 与数字 2026。\n"
@@ -37,7 +37,7 @@ def test_type_comes_from_the_content_whatever_the_name_says(tmp_path):
     images(tmp_path)
     save(text_pdf(["页"]), tmp_path / "report.png")
     epub(tmp_path / "book.zip")
-    found = {item.path: item.media_type for item in discover([tmp_path])}
+    found = {item.path: item.media_type for item in look([tmp_path])}
     assert found == {
         "png.dat": "image/png",
         "jpeg.dat": "image/jpeg",
@@ -79,21 +79,22 @@ def test_the_client_s_name_counts_for_an_upload(tmp_path):
 
 def test_unknown_and_foreign_types_are_skipped_with_a_reason(tmp_path):
     (tmp_path / "noise.pdf").write_bytes(bytes(range(256)) * 8)
-    (tmp_path / "page").write_text("<html><body><p>hello</p></body></html>", "utf-8")
-    with zipfile.ZipFile(tmp_path / "some.docx", "w") as archive:
-        archive.writestr("word/document.xml", "<w:document/>")
-    skipped = list(discover([tmp_path]))
+    (tmp_path / "program").write_text("import os\n\ndef f(x):\n    return os.path.join(x, 'a')\n" * 5, "utf-8")
+    with zipfile.ZipFile(tmp_path / "invoice.ofd", "w") as archive:
+        archive.writestr("OFD.xml", "<ofd:OFD/>")
+    skipped = list(look([tmp_path]))
     assert [(item.path, item.code) for item in skipped] == [
+        ("invoice.ofd", "unsupported_type"),
         ("noise.pdf", "unsupported_type"),
-        ("page", "unsupported_type"),
-        ("some.docx", "unsupported_type"),
+        ("program", "unsupported_type"),
     ]
-    assert "HTML" in skipped[1].message
+    assert "OFD" in skipped[0].message
+    assert "Python" in skipped[2].message
 
 
 def test_empty_file_is_its_own_error(tmp_path):
     (tmp_path / "empty.pdf").touch()
-    (item,) = discover([tmp_path])
+    (item,) = look([tmp_path])
     assert (item.code, item.message) == ("corrupt_file", "The file is empty (0 bytes).")
     with pytest.raises(CorruptFileError, match="empty"):
         sniff(tmp_path / "empty.pdf")
@@ -104,7 +105,7 @@ def test_folders_recurse_sorted_with_paths_relative_to_the_argument(tmp_path):
     for path in ("b/2.txt", "a.txt", "b/1.txt", "B.txt"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(path)
-    found = [item.path for item in discover([root, root / "b" / "1.txt"])]
+    found = [item.path for item in look([root, root / "b" / "1.txt"])]
     assert found == ["B.txt", "a.txt", "b/1.txt", "b/2.txt", "1.txt"]
 
 
@@ -112,14 +113,14 @@ def test_hidden_files_and_folders_are_named_once_unless_asked_for(tmp_path):
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "config").write_text("x")
     (tmp_path / ".note.txt").write_text("text")
-    assert [(item.path, item.code) for item in discover([tmp_path])] == [(".git", "hidden"), (".note.txt", "hidden")]
-    (item,) = discover([tmp_path / ".note.txt"])
+    assert [(item.path, item.code) for item in look([tmp_path])] == [(".git", "hidden"), (".note.txt", "hidden")]
+    (item,) = look([tmp_path / ".note.txt"])
     assert item.media_type == "text/plain"
 
 
 def test_missing_path_and_broken_link(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    items = list(discover([tmp_path / "absent.pdf", tmp_path]))
+    items = list(look([tmp_path / "absent.pdf", tmp_path]))
     assert [(item.path, item.code) for item in items] == [("absent.pdf", "not_found"), ("link", "not_found")]
 
 
@@ -128,7 +129,7 @@ def test_symlink_loops_end_and_shared_folders_are_walked_once(tmp_path):
     (tmp_path / "a" / "x.txt").write_text("x")
     (tmp_path / "a" / "up").symlink_to(tmp_path)
     (tmp_path / "z").symlink_to(tmp_path / "a")
-    assert [item.path for item in discover([tmp_path])] == ["a/x.txt"]
+    assert [item.path for item in look([tmp_path])] == ["a/x.txt"]
 
 
 def test_pipes_and_sockets_are_never_opened(tmp_path, monkeypatch):
@@ -136,27 +137,27 @@ def test_pipes_and_sockets_are_never_opened(tmp_path, monkeypatch):
     os.mkfifo("pipe")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("sock")
-        assert {item.code for item in discover([tmp_path])} == {"unsupported_type"}
+        assert {item.code for item in look([tmp_path])} == {"unsupported_type"}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_what_may_not_be_read_is_forbidden(tmp_path):
     (tmp_path / "a.txt").write_text("x")
     (tmp_path / "a.txt").chmod(0)
-    assert [item.code for item in discover([tmp_path])] == ["forbidden"]
+    assert [item.code for item in look([tmp_path])] == ["forbidden"]
 
 
 def test_paths_are_nfc(tmp_path):
     name = unicodedata.normalize("NFD", "résumé.txt")
     (tmp_path / name).write_text("text")
-    (item,) = discover([tmp_path])
+    (item,) = look([tmp_path])
     assert item.path == "résumé.txt"
     assert item.file.name == name
 
 
 def test_name_that_is_no_utf8_can_still_be_told(tmp_path):
     (tmp_path / os.fsdecode("合同.txt".encode("gb18030"))).write_text("text")
-    (item,) = discover([tmp_path])
+    (item,) = look([tmp_path])
     item.path.encode("utf-8")
     assert item.path.endswith(".txt")
 
@@ -215,5 +216,5 @@ def test_two_files_of_one_call_never_share_a_path(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "r.txt").write_text(f"来自{folder}的报告。")
     files = [tmp_path / "a/x/r.txt", tmp_path / "b/x/r.txt", tmp_path / "c", tmp_path / "a/x/r.txt"]
-    found = [item for item in discover(files) if isinstance(item, Found)]
+    found = [item for item in look(files) if isinstance(item, Found)]
     assert [item.path for item in found] == ["r.txt", "x/r.txt", "c/r.txt", "r.txt"]

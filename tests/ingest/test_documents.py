@@ -169,6 +169,13 @@ def test_pictures_are_one_page(tmp_path, opened, kind):
         assert np.abs(page.render(600, 10**8).astype(int) - pixels(image)).mean() < 3
 
 
+def test_a_photo_of_a_phone_is_one_page(opened):
+    document = opened(Path(__file__).parent / "data" / "page.heic")
+    assert document.pages == 1
+    with document.page(1) as page:
+        assert np.abs(page.render(600, 10**8).astype(int) - pixels(picture(dpi=72))).mean() < 3
+
+
 def test_resolution_of_a_scan_gives_its_size(tmp_path, opened):
     picture(dpi=150).save(tmp_path / "a.png", dpi=(150, 150))
     with opened(tmp_path / "a.png").page(1) as page:
