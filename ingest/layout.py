@@ -140,7 +140,7 @@ def _list(region: Region, lines: Sequence[TextLine], page: Page) -> _Content:
             item_words, text = paragraphs(item)
             words.extend(item_words)
             items.append(text)
-    return _Content(words, "\n".join(items), "\n".join(_markdown_item(item) for item in items))
+    return _Content(words, "\n".join(items), "\n".join(markdown_item(item) for item in items))
 
 
 def _items(rows: Sequence[Row]) -> list[list[Row]]:
@@ -156,7 +156,8 @@ def _items(rows: Sequence[Row]) -> list[list[Row]]:
     return items
 
 
-def _markdown_item(item: str) -> str:
+def markdown_item(item: str) -> str:
+    """A list item, printed bullet or number included, as one of a Markdown list."""
     found = _BULLET.match(item)
     if found:
         return "- " + item[found.end() :].replace("\n", "\n  ")

@@ -310,6 +310,7 @@ _VERDICTS = {
     VerdictCode.LOW_OCR_CONFIDENCE: "OCR is unsure of this page; check its wording against the picture.",
     VerdictCode.READER_DISAGREEMENT: "Two readers disagree on this page; check its wording against the picture.",
     VerdictCode.REPETITION: "The model repeated itself on this page; the plain reading is used.",
+    VerdictCode.INVENTED_TEXT: "The model wrote text that is not on this page; it is left out.",
     VerdictCode.HIDDEN_TEXT: "The page holds text that cannot be seen; it is left out.",
     VerdictCode.UNREADABLE: "There is something on this page, but nothing could be read.",
 }

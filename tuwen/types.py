@@ -135,7 +135,8 @@ class Block(Model):
     caption: str | None = Field(default=None, description="a VLM's words about a figure; never the document's own")
     source: Source = Source.TEXT_LAYER
     confidence: float | None = Field(
-        default=None, description="mean reader confidence 0..1, where the reader gives one"
+        default=None,
+        description="0..1: mean over the reader's characters, where it gives one; of a model, agreement with the other",
     )
     level: int = Field(default=0, description="heading level 1..6 of a title, else 0")
     words: WordSpan = WordSpan(0, 0)
@@ -148,6 +149,7 @@ class VerdictCode(StrEnum):
     LOW_OCR_CONFIDENCE = "low_ocr_confidence"
     READER_DISAGREEMENT = "reader_disagreement"
     REPETITION = "repetition"
+    INVENTED_TEXT = "invented_text"
     HIDDEN_TEXT = "hidden_text"
     BLANK = "blank"
     UNREADABLE = "unreadable"

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.transcript import Part, characters, parse
+from ingest.transcription.markdown import Part, characters, parse
 from tuwen.types import BlockKind
 
 MARKS = st.text("年假 五天\n#|-*_`~$\\()[]{}<>!1.:&;tablerd/\ue000 ", max_size=120)

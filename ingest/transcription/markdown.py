@@ -17,9 +17,6 @@ from markdown_it.token import Token
 
 from tuwen.types import BlockKind
 
-TRANSCRIPT_VERSION = 1
-"""Raise it whenever the same Markdown could be taken for other parts."""
-
 _FENCE = re.compile(r"\A\s*```(?:markdown|md)?\s*\n(.*?)(?:\n```\s*)?\Z", re.DOTALL | re.IGNORECASE)
 _FORMULA = re.compile(
     r"\$\$(?P<a>.+?)\$\$|\\\[(?P<b>.+?)\\\]|\\\((?P<c>.+?)\\\)|(?<![\\$\w])\$(?!\s)(?P<d>[^$\n]+?)(?<!\s)\$(?![\w$])",

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.alignment import Chain, agreement, align
+from ingest.transcription.alignment import Chain, align
 
 TEXT = st.text("年假五天合格不，。ab12 \n", max_size=60)
 
@@ -38,18 +38,18 @@ def test_runs_follow_each_other_and_use_no_character_twice(left: str, right: str
         assert chain[-1].same
         for a, b in pairwise(chain):
             assert (a.left_end, a.right_end) == (b.left, b.right)
-            assert a.same or b.same
+            assert a.same or (b.same and max(a.left_end - a.left, a.right_end - a.right) < 4)
         used_left.extend(range(chain[0].left, chain[-1].left_end))
         used_right.extend(range(chain[0].right, chain[-1].right_end))
-        assert 0 <= agreement(chain) <= 1
     assert len(set(used_left)) == len(used_left) <= len(left)
     assert len(set(used_right)) == len(used_right) <= len(right)
     assert all(left[a].casefold() == right[b].casefold() for a, b in pairs(chains).items())
 
 
-@given(text=TEXT.filter(bool))
+@given(text=TEXT.filter(lambda text: any(char.isalnum() for char in text)))
 def test_a_text_is_wholly_aligned_with_itself(text: str) -> None:
-    assert pairs(align(text, text)) == {i: i for i in range(len(text))}
+    found = pairs(align(text, text))
+    assert all(found[i] == i for i, char in enumerate(text) if char.isalnum())
 
 
 def test_misread_missing_and_added_characters_stay_between_what_agrees() -> None:
@@ -61,7 +61,7 @@ def test_misread_missing_and_added_characters_stay_between_what_agrees() -> None
 
 def test_forms_of_the_same_character_agree() -> None:
     (chain,) = align("（甲方）：ＡＢＣ—“１２３”", "(甲方):abc-「123」")
-    assert chain == ((0, 14, 0, 14, True),)
+    assert [(run.left, run.right, run.same) for run in chain] == [(i, i, True) for i in range(14)]
 
 
 def test_columns_taken_in_another_order_are_found() -> None:
@@ -77,6 +77,20 @@ def test_columns_taken_in_another_order_are_found() -> None:
 
 def test_characters_that_are_in_order_by_chance_are_not_paired() -> None:
     assert align("的" + sentence(1) + "的" + sentence(2) + "的", "的" + sentence(3) + "的" + sentence(4)) == []
+
+
+def test_text_that_is_moved_over_text_of_its_like_is_found() -> None:
+    parts = [sentence(seed, 12) for seed in range(5)]
+    found = pairs(align("".join(parts), "".join(parts[i] for i in (0, 2, 1, 3, 4))))
+    assert len(found) == 60
+
+
+def test_leaders_do_not_outweigh_text() -> None:
+    entries = [sentence(seed, 6) for seed in range(20)]
+    across = [*range(0, 20, 2), *range(1, 20, 2)]
+    left, right = ("".join(entries[i] + "." * 30 + f"{i}" for i in order) for order in (range(20), across))
+    found = pairs(align(left, right))
+    assert all(any(left.index(entry) + i in found for i in range(6)) for entry in entries)
 
 
 def test_short_texts_are_compared_as_a_whole() -> None:

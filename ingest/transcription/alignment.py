@@ -8,6 +8,7 @@ elsewhere cannot be in order with the rest, so what is left is aligned again, un
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -16,17 +17,15 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import LCSseq
 
-ALIGNMENT_VERSION = 1
-"""Raise it whenever two texts could be aligned differently."""
-
 _PASSES = 12
 """Columns and boxes that two readers take in another order; each pass brings a good part of the rest."""
 _SCORE = 4.0
 """Least score of a stretch: four common characters more than others."""
 _SMALL = 0.8
 """Of a text so short that no stretch could reach that score: the share of it that is enough."""
-_LEFT_END, _RIGHT_END = "\x00", "\x01"
-"""Stand between stretches that are not neighbours; equal to nothing."""
+_LEFT_END, _RIGHT_END = "\ufdd0", "\ufdd1"
+"""Noncharacters that stand between stretches that are not neighbours; equal to nothing."""
+_LEADERS = re.compile(r"([^\w\s])\1{2,}")
 _FORMS = str.maketrans(
     {
         **dict.fromkeys("“”„‟「」『』〝〞‘’‚‛`´′″", '"'),
@@ -54,15 +53,43 @@ class Run(NamedTuple):
 
 
 Chain = tuple[Run, ...]
-"""Runs that follow each other without a gap on either side: same and different in turn, same at both ends."""
+"""Runs that follow each other without a gap on either side: same and different in turn, same at both ends.
+
+But for leaders, no different run has more than three characters on a side."""
 
 
 def align(left: str, right: str) -> list[Chain]:
     """The stretches that two texts have in common, in the order of ``left``.
 
     Characters are compared by their forms (width, case, kinds of quotes and dashes); a character of either text is
-    in at most one run. Texts of 3,000 characters take milliseconds.
+    in at most one run. Texts of 3,000 characters take milliseconds. Leaders and rules are passed over: they stand in
+    as many places as there are.
     """
+    lefts, rights = _places(left), _places(right)
+    found = _chains("".join(left[i] for i in lefts), "".join(right[i] for i in rights))
+    return [tuple(_expanded(chain, lefts, rights)) for chain in found]
+
+
+def _places(text: str) -> list[int]:
+    """Of all characters but leaders and rules."""
+    passed = {i for dots in _LEADERS.finditer(text) for i in range(*dots.span())}
+    return [i for i in range(len(text)) if i not in passed]
+
+
+def _expanded(chain: Chain, lefts: Sequence[int], rights: Sequence[int]) -> Iterator[Run]:
+    """``chain`` in places of the whole texts, with what was passed over inside of it."""
+    end, right_end = lefts[chain[0].left], rights[chain[0].right]
+    for run in chain:
+        if not run.same:
+            continue
+        for i, j in zip(range(run.left, run.left_end), range(run.right, run.right_end), strict=True):
+            if (end, right_end) != (lefts[i], rights[j]):
+                yield Run(end, lefts[i], right_end, rights[j], same=False)
+            end, right_end = lefts[i] + 1, rights[j] + 1
+            yield Run(lefts[i], end, rights[j], right_end, same=True)
+
+
+def _chains(left: str, right: str) -> list[Chain]:
     ours, theirs = _Text(left, _LEFT_END), _Text(right, _RIGHT_END)
     needed = min(_SCORE, _SMALL * len(left), _SMALL * len(right))
     chains: list[Chain] = []
@@ -70,20 +97,12 @@ def align(left: str, right: str) -> list[Chain]:
         found = [chain for chain in _dense(_common(ours, theirs)) if _score(chain) >= needed]
         if not found:
             break
-        for chain in found:
+        parts = [part for chain in found for part in _parted(chain)]
+        for chain in parts:
             ours.take(chain[0].left, chain[-1].left_end)
             theirs.take(chain[0].right, chain[-1].right_end)
-        chains.extend(_grown(chain, ours, theirs) for chain in found)
+        chains.extend(_grown(chain, ours, theirs) for chain in parts)
     return sorted(chains)
-
-
-def agreement(runs: Iterable[Run]) -> float:
-    """Share of characters that both readings have, 0..1: 2·same / (left + right)."""
-    same = total = 0
-    for run in runs:
-        same += run.left_end - run.left if run.same else 0
-        total += run.left_end - run.left + run.right_end - run.right
-    return 2 * same / total if total else 1.0
 
 
 class _Text:
@@ -183,6 +202,16 @@ def _filled(runs: Sequence[Run]) -> Chain:
         chain.append(Run(chain[-1].left_end, run.left, chain[-1].right_end, run.right, same=False))
         chain.append(run)
     return tuple(chain)
+
+
+def _parted(chain: Chain) -> Iterator[Chain]:
+    """``chain`` less its longer gaps, which may stand elsewhere in the other reading."""
+    start = 0
+    for n, run in enumerate(chain):
+        if not run.same and max(_length(run), run.right_end - run.right) >= _SCORE:
+            yield chain[start:n]
+            start = n + 1
+    yield chain[start:]
 
 
 def _grown(chain: Chain, ours: _Text, theirs: _Text) -> Chain:
