@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -10,10 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuwen.settings import IngestSettings
-from tuwen.types import Block, Box, PageRecord, Source, Word, is_cjk
+from tuwen.types import Block, Box, PageRecord, Source, VerdictCode, Word, is_cjk
 
 RGB = NDArray[np.uint8]
 """An image of shape (height, width, 3), RGB, origin top left."""
+
+
+class Ink(NamedTuple):
+    """How a text layer says that a word is painted."""
+
+    font: str
+    color: tuple[int, int, int]
+    """RGB, 0..255."""
+    painted: bool
+    """False for text that is only there to be searched (render mode 3), and for text of no opacity."""
+    order: int
+    """Paint operation of the page that draws it, from 0; later ones may cover it."""
 
 
 class TextLine(NamedTuple):
@@ -30,6 +43,8 @@ class TextLine(NamedTuple):
     size: float
     """Font size in points; of OCR lines, estimated from the line's height."""
     bold: bool
+    inks: tuple[Ink, ...] = ()
+    """As many as ``words``; of the text layer only."""
 
     @property
     def text(self) -> str:
@@ -37,6 +52,13 @@ class TextLine(NamedTuple):
         return "".join(
             " " + word.text if space else word.text for word, space in zip(self.words, self.spaces, strict=True)
         )
+
+    def only(self, kept: Sequence[int]) -> TextLine:
+        """The line with the words of these indices (ascending, at least one) and no others."""
+        words = tuple(self.words[i] for i in kept)
+        spaces = (False, *(self.spaces[i] for i in kept[1:]))
+        inks = tuple(self.inks[i] for i in kept) if self.inks else ()
+        return self._replace(words=words, spaces=spaces, inks=inks, box=Box.union(word.box for word in words))
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
@@ -60,6 +82,9 @@ class Reading(NamedTuple):
     words: tuple[Word, ...]
     blocks: tuple[Block, ...]
     confidence: float | None = None
+    """0..1, mean over characters; None from the text layer."""
+    codes: tuple[VerdictCode, ...] = ()
+    """What the reader found suspect."""
 
 
 @runtime_checkable

@@ -147,6 +147,21 @@ class OcrEngine:
             lying += self._recognize(_crop(bgr, np.roll(quad, 3, axis=0))).confidence
         return standing > lying
 
+    def read_at(self, image: RGB, box: Box) -> tuple[str, float]:
+        """Text and confidence of one line whose place is known, ten times as quick as reading the page.
+
+        Args:
+            image: the page.
+            box: around the line, as a fraction of the image.
+        """
+        height, width = image.shape[:2]
+        x0, x1 = int(box.x0 * width), max(int(box.x0 * width) + 1, round(box.x1 * width))
+        y0, y1 = int(box.y0 * height), max(int(box.y0 * height) + 1, round(box.y1 * height))
+        bgr = np.ascontiguousarray(image[y0:y1, x0:x1, ::-1])
+        right, bottom = bgr.shape[1], bgr.shape[0]
+        line = self._read_line(bgr, np.array([[0, 0], [right, 0], [right, bottom], [0, bottom]], np.float32))
+        return ("", 0.0) if line is None else ("".join(word.text for word in line.words), line.confidence)
+
     def _find(self, bgr: RGB) -> Iterator[Quad]:
         """Places of lines; a long strip, such as a screenshot of a web page, is looked at band by band."""
         for top, bottom in _bands(bgr, self._max_side):

@@ -15,30 +15,24 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 
-from ingest import ocr, text_layer
-from ingest.base import RGB, OpenDocument, OpenPage, PageResult, PageTask, TextLine
+from ingest import ocr
+from ingest.base import RGB, OpenDocument, PageResult, PageTask
 from ingest.contents import is_contents
 from ingest.formats import open_document
 from ingest.images import load_picture
-from ingest.mixing import garbled_lines, is_visible, unread_pictures, without_known
-from ingest.readers import arrange_upright, mean_confidence, sure
+from ingest.ink import ink_share
+from ingest.readers import build_reader, sure
+from ingest.rendered import Rendered
 from ingest.sniffing import sniff
 from tuwen.errors import UnsupportedTypeError
 from tuwen.settings import IngestSettings
 from tuwen.types import PageRecord, Verdict, VerdictCode, Word
 
-READ_VERSION = 1
+READ_VERSION = 2
 """Raise it whenever the same file could be read into other records (opening, mixing, layout, contents)."""
 
-_HIDDEN_CHARACTERS = 4
-"""Fewer invisible characters are leftovers, not hidden text."""
-_MOSTLY_GARBLED = 0.3
-"""Share of a text layer's characters from which none of it is believed."""
-_INK = 40
-"""Grey levels from the background that count as ink."""
 _BLANK_INK = 0.0005
 """Share of the page inside its margins."""
 _MARGIN = 0.03
@@ -62,11 +56,11 @@ def read_page(task: PageTask) -> PageResult:
         DocumentError: the file cannot be opened any more, or the page cannot be read.
     """
     settings = task.settings
-    with _open(task).page(task.page) as page:
+    with _open(task).page(task.page) as opened:
+        page = Rendered(opened)
         image = page.render(settings.image_dpi, settings.limits.max_page_pixels)
-        read = _read(page, image, settings)
-        words, blocks = arrange_upright(page, read.lines, read.turned)
-        codes = (*read.codes, *_emptiness(words, image))
+        words, blocks, _, codes = build_reader(settings).read(page)
+        codes = (*codes, *_emptiness(words, image))
         record = PageRecord(
             page=task.page,
             width=round(page.width, 2),
@@ -83,11 +77,8 @@ def fingerprint(settings: IngestSettings) -> str:
     """Changes whenever a page could be read differently: engines, models, our code, parameters."""
     parts = {
         "version": READ_VERSION,
-        "pymupdf": version("pymupdf"),
-        "layout": version("pymupdf_layout"),
+        "reader": build_reader(settings).fingerprint,
         "pillow": version("pillow"),
-        "ocr": ocr.fingerprint(settings.ocr),
-        "confidence": [settings.ocr.min_confidence, settings.ocr.suspect_confidence],
         "image": [settings.image_dpi, settings.image_quality, settings.limits.max_page_pixels],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
@@ -113,65 +104,10 @@ def read_image_text(image: RGB, settings: IngestSettings) -> str:
     return "\n".join(line.text for line in sure(ocr.text_lines(lines, image.shape, 1.0, 1.0), settings))
 
 
-class _Read(NamedTuple):
-    lines: Sequence[TextLine]
-    codes: tuple[VerdictCode, ...] = ()
-    turned: int = 0
-    """Degrees by which the page must be turned clockwise to be upright."""
-
-
-def _read(page: OpenPage, image: RGB, settings: IngestSettings) -> _Read:
-    """Choose between the readers, part by part."""
-    lines, codes = _trusted_text(page, image)
-    if VerdictCode.GARBLED_TEXT_LAYER in codes or not lines:
-        if _ink(image, 0.0) == 0:
-            return _Read(lines, codes)
-        scanned = ocr.read_lines(page, settings)
-    elif pictures := unread_pictures(page, lines):
-        scanned = ocr.read_lines(page, settings, pictures)
-    else:
-        return _Read(lines, codes)
-    legible = sure(scanned, settings)
-    if lines:
-        return _Read([*lines, *without_known(legible, lines)], codes)
-    confidence = mean_confidence(scanned)
-    if confidence is not None and confidence < settings.ocr.suspect_confidence:
-        codes = (*codes, VerdictCode.LOW_OCR_CONFIDENCE)
-    return _Read(legible, codes, ocr.page_turn(page, legible, settings))
-
-
-def _trusted_text(page: OpenPage, image: RGB) -> tuple[list[TextLine], tuple[VerdictCode, ...]]:
-    """The text layer's lines that are printed and legible, and what is wrong with the others."""
-    codes = []
-    every = text_layer.read_lines(page)
-    visible = [line for line in every if is_visible(line, image)]
-    if _length(every) - _length(visible) >= _HIDDEN_CHARACTERS:
-        codes.append(VerdictCode.HIDDEN_TEXT)
-    garbled = garbled_lines(visible)
-    lines = [line for i, line in enumerate(visible) if i not in garbled]
-    if garbled:
-        codes.append(VerdictCode.GARBLED_TEXT_LAYER)
-        if _length(visible) - _length(lines) > _MOSTLY_GARBLED * _length(visible):
-            lines = []
-    return lines, tuple(codes)
-
-
 def _emptiness(words: Sequence[Word], image: RGB) -> tuple[VerdictCode, ...]:
     if words:
         return ()
-    return (VerdictCode.BLANK if _ink(image, _MARGIN) < _BLANK_INK else VerdictCode.UNREADABLE,)
-
-
-def _ink(image: RGB, margin: float) -> float:
-    """Share of pixels that differ from the background; scanners leave shadows in the margins."""
-    height, width = image.shape[:2]
-    dy, dx = int(height * margin), int(width * margin)
-    grey = image[dy : height - dy, dx : width - dx].mean(axis=2)
-    return float((np.abs(grey - np.median(grey)) > _INK).mean())
-
-
-def _length(lines: Sequence[TextLine]) -> int:
-    return sum(len(word.text) for line in lines for word in line.words)
+    return (VerdictCode.BLANK if ink_share(image, _MARGIN) < _BLANK_INK else VerdictCode.UNREADABLE,)
 
 
 def _jpeg(image: RGB, quality: int) -> bytes:

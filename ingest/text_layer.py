@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ingest.base import OpenPage, TextLine, word_spans
+from ingest.base import Ink, OpenPage, TextLine, word_spans
 from tuwen.types import Box, Source, Word, is_cjk
 
 # Distances in units of the font size (em).
@@ -27,6 +28,11 @@ _REAL_SPACE_GAP = 0.12
 """A space character between Chinese characters that moves nothing is an artefact of the producer."""
 _OVERPRINT = 0.07
 """Equal glyphs nearer than this are one, printed twice to look bold; the narrowest letters are 0.18 wide."""
+
+_FILLED_OR_STROKED = 16 | 32
+"""MuPDF's flags of a character; text of render mode 3 has neither."""
+_LEAST_ALPHA = 16
+"""Of 255; less is not seen."""
 
 _HEITI = re.compile(r"(?<!Ya)Hei(?!.*(?:Light|Thin))|黑体|黑體")
 """Chinese type has no bold cut of its own: headings are set in Heiti where the text is in Songti."""
@@ -55,6 +61,7 @@ class _Glyph(NamedTuple):
     """A space character, real or implied by MuPDF, stands before it."""
     implied: bool
     """That space was implied by a gap."""
+    ink: Ink
 
 
 def read_lines(page: OpenPage) -> tuple[TextLine, ...]:
@@ -62,18 +69,42 @@ def read_lines(page: OpenPage) -> tuple[TextLine, ...]:
 
     Boxes are fractions of the displayed page. Text of any direction is read in its own direction;
     text that lies outside the page is left out. Text printed invisibly is included: whether to
-    trust it is the verdict's business.
+    trust it is the business of :mod:`ingest.trust`.
     """
     import pymupdf
 
-    flags = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_MEDIABOX_CLIP | pymupdf.TEXT_COLLECT_STYLES
+    flags = pymupdf.TEXT_PRESERVE_WHITESPACE | pymupdf.TEXT_COLLECT_STYLES
     raw = page.pdf_page.get_text("rawdict", flags=flags)
     to_box = _Transform(page)
-    seen = _Overprints()
+    seen, orders = _Overprints(), _paint_orders(page)
     lines = (line for block in raw["blocks"] for line in block.get("lines", ()))
-    return tuple(
-        made for line in lines for part in _parts(list(_glyphs(line, seen))) if (made := _text_line(part, to_box))
-    )
+    parts = (part for line in lines for part in _parts(list(_glyphs(line, seen, orders))))
+    return tuple(made for part in parts if (made := _text_line(part, to_box)))
+
+
+def letters_outside(page: OpenPage) -> int:
+    """Number of letters and digits that the page's text layer has beyond its edges, where nobody sees them."""
+    count = 0
+    for span in page.pdf_page.get_texttrace():
+        for code, _, _, (x0, y0, x1, y1) in span["chars"]:
+            x, y = (x0 + x1) / 2, (y0 + y1) / 2
+            inside = 0 <= x <= page.width and 0 <= y <= page.height
+            count += not inside and 0 < code < sys.maxunicode and chr(code).isalnum()
+    return count
+
+
+def _paint_orders(page: OpenPage) -> dict[tuple[int, int], int]:
+    """The last paint operation that draws a glyph at an origin, in tenths of a point."""
+    orders: dict[tuple[int, int], int] = {}
+    for span in page.pdf_page.get_texttrace():
+        for _, _, origin, _ in span["chars"]:
+            place = _tenths(origin)
+            orders[place] = max(orders.get(place, 0), span["seqno"])
+    return orders
+
+
+def _tenths(point: tuple[float, float]) -> tuple[int, int]:
+    return round(point[0] * 10), round(point[1] * 10)
 
 
 class _Transform:
@@ -106,11 +137,14 @@ class _Overprints:
         return near
 
 
-def _glyphs(line: Mapping[str, Any], seen: _Overprints) -> Iterator[_Glyph]:
+def _glyphs(line: Mapping[str, Any], seen: _Overprints, orders: Mapping[tuple[int, int], int]) -> Iterator[_Glyph]:
     dx, dy = line["dir"]
     spaced = implied = False
     for span in line["spans"]:
         size, bold = span["size"], bool(span["flags"] & 16 or span["char_flags"] & 8 or _HEITI.search(span["font"]))
+        painted = bool(span["char_flags"] & _FILLED_OR_STROKED and span["alpha"] >= _LEAST_ALPHA)
+        color = (span["color"] >> 16 & 255, span["color"] >> 8 & 255, span["color"] & 255)
+        ink = Ink(span["font"], color, painted, 0)
         for char in span["chars"]:
             text = clean(char["c"])
             if text == " ":
@@ -123,7 +157,9 @@ def _glyphs(line: Mapping[str, Any], seen: _Overprints) -> Iterator[_Glyph]:
                 continue
             along = x * dx + y * dy
             half = ((x1 - x0) * abs(dx) + (y1 - y0) * abs(dy)) / 2
-            yield _Glyph(text, rect, along - half, along + half, size, bold, spaced, implied)
+            # What MuPDF cannot place counts as painted last: nothing covers it for certain.
+            ordered = ink._replace(order=orders.get(_tenths(char["origin"]), sys.maxsize))
+            yield _Glyph(text, rect, along - half, along + half, size, bold, spaced, implied, ordered)
             spaced = implied = False
 
 
@@ -165,19 +201,20 @@ def _text_line(glyphs: Sequence[_Glyph], to_box: _Transform) -> TextLine | None:
             owners.append(i)
         text += glyph.text
         owners.extend([i] * len(glyph.text))
-    words, spaces = [], []
+    words, spaces, inks = [], [], []
     for start, end in word_spans(text):
         box = to_box(glyphs[i].rect for i in owners[start:end])
         x, y = box.center
         if math.isfinite(x + y) and 0 <= x <= 1 and 0 <= y <= 1:
             words.append(Word(text=text[start:end], box=box.clamped()))
             spaces.append(bool(words[1:]) and text[start - 1] == " ")
+            inks.append(glyphs[owners[start]].ink)
     if not words:
         return None
     size, _ = Counter(round(glyph.size, 1) for glyph in glyphs).most_common(1)[0]
     bold = 2 * sum(glyph.bold for glyph in glyphs) > len(glyphs)
     box = Box.union(word.box for word in words)
-    return TextLine(tuple(words), tuple(spaces), box, Source.TEXT_LAYER, None, size, bold)
+    return TextLine(tuple(words), tuple(spaces), box, Source.TEXT_LAYER, None, size, bold, tuple(inks))
 
 
 def _has_space(left: _Glyph, right: _Glyph) -> bool:

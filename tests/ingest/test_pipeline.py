@@ -35,7 +35,8 @@ def read(tmp_path, settings):
 
 
 def no_ocr(monkeypatch):
-    monkeypatch.setattr(ocr, "shared_engine", lambda _: pytest.fail("OCR was not needed"))
+    """Looks at single places are cheap; reading the page is not."""
+    monkeypatch.setattr(ocr, "read_lines", lambda *_: pytest.fail("OCR was not needed"))
 
 
 def test_pages_are_counted_and_errors_are_ours(tmp_path, settings):

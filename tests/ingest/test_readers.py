@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ingest import ocr
 from ingest.base import PageReader
-from ingest.readers import OcrReader, TextLayerReader, skew, tilt_box, turn_box
+from ingest.readers import OcrReader, PlainReader, TextLayerReader, build_reader, skew, tilt_box, turn_box
 from tests.ingest.drawing import LINES, photographed, picture_pdf, save, text_pdf, write
 from tuwen.settings import IngestSettings
 from tuwen.types import Box, Source
@@ -16,9 +16,9 @@ def fold(text):
     return "".join(text.split()).translate(str.maketrans("，：（）", ",:()"))
 
 
-@pytest.fixture(params=["text_layer", "ocr"])
+@pytest.fixture(params=[TextLayerReader, OcrReader, PlainReader], ids=["text_layer", "ocr", "plain"])
 def reader(request, settings):
-    return TextLayerReader() if request.param == "text_layer" else OcrReader(settings)
+    return request.param(settings)
 
 
 @pytest.fixture
@@ -41,6 +41,10 @@ def two_columns():
 
 def words_text(reading):
     return fold("".join(word.text for word in reading.words))
+
+
+def test_what_runs_is_what_is_tested_here(settings):
+    assert isinstance(build_reader(settings), PlainReader)
 
 
 def test_is_a_page_reader(reader):
@@ -99,7 +103,7 @@ def test_source_is_named(read, reader):
 
 def test_readers_agree_on_where_words_are(tmp_path, opened, settings):
     with opened(save(text_pdf(LINES), tmp_path / "a.pdf")).page(1) as page:
-        true, seen = TextLayerReader().read(page), OcrReader(settings).read(page)
+        true, seen = TextLayerReader(settings).read(page), OcrReader(settings).read(page)
     assert [fold(word.text) for word in true.words] == [fold(word.text) for word in seen.words]
     for a, b in zip(true.words, seen.words, strict=True):
         assert a.box.overlap(b.box) > 0.6
