@@ -162,6 +162,7 @@ def _cite(marker: int, item: Evidence, place: Located) -> Citation:
         quote=place.text,
         boxes=place.boxes,
         verified=True,
+        verdict=item.record.verdict,
     )
 
 

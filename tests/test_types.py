@@ -71,3 +71,10 @@ def test_run_of_other_script(char: str) -> None:
 
 def test_fold_space() -> None:
     assert fold_space(" 第 一\n章　总则\t") == "第一章总则"
+
+
+def test_a_verdict_is_written_with_its_status_and_read_back() -> None:
+    verdict = Verdict(codes=(VerdictCode.HIDDEN_TEXT,))
+    assert verdict.model_dump(mode="json") == {"codes": ["hidden_text"], "status": "suspect"}
+    assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
+    assert Verdict().model_dump(mode="json") == {"codes": [], "status": "ok"}

@@ -66,6 +66,7 @@ class Lookup:
             kind=kind,
             text=text,
             boxes=boxes,
+            verdict=record.verdict,
         )
 
     def evidence(self, found: PageCandidate) -> Evidence:

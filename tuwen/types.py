@@ -10,9 +10,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
 
 class Model(BaseModel):
@@ -160,10 +160,17 @@ class Verdict(Model):
 
     codes: tuple[VerdictCode, ...] = ()
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def status(self) -> Literal["ok", "suspect"]:
         """``suspect`` when there is any code."""
         return "suspect" if self.codes else "ok"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _status_follows(cls, fields: Any) -> Any:
+        """What is written out has a status; read back, it follows from the codes."""
+        return {"codes": fields.get("codes", ())} if isinstance(fields, dict) and "status" in fields else fields
 
 
 class PageRecord(Model):
@@ -318,6 +325,7 @@ class Hit(Model):
     kind: HitKind
     text: str
     boxes: tuple[Box, ...] = ()
+    verdict: Verdict = Field(default=Verdict(), description="how far the reading of the page can be trusted")
 
 
 class SearchResult(Model):
@@ -337,6 +345,7 @@ class Citation(Model):
     quote: str
     boxes: tuple[Box, ...] = ()
     verified: bool = False
+    verdict: Verdict = Field(default=Verdict(), description="how far the reading of the page can be trusted")
 
 
 class Timings(Model):

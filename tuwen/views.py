@@ -20,7 +20,7 @@ def page_view(document_id: str, record: PageRecord) -> dict[str, Any]:
         "markdown": record.markdown,
         "blocks": [_block_view(block) for block in record.blocks],
         "words": [{"text": word.text, "box": word.box} for word in record.words],
-        "verdict": {"status": record.verdict.status, "codes": list(record.verdict.codes)},
+        "verdict": record.verdict.model_dump(mode="json"),
     }
 
 

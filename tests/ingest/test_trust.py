@@ -125,7 +125,8 @@ def white_on_a_dark_bar(page):
 
 
 def on_a_photograph(page):
-    page.insert_image((60, 640, 460, 760), stream=png(Image.effect_mandelbrot((400, 120), (-2, -1, 1, 1), 60).convert("RGB")))
+    photograph = Image.effect_mandelbrot((400, 120), (-2, -1, 1, 1), 60).convert("RGB")
+    page.insert_image((60, 640, 460, 760), stream=png(photograph))
     write(page, ["图上标注的说明文字"], at=(72, 700), color=(1, 1, 0))
 
 
@@ -189,7 +190,7 @@ def as_gbk(text):
 
 def exchanged(text):
     """As fonts against copying have it: common characters, but others than those that are printed."""
-    pool = "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子说产种面而方后多定行学法所民得经"
+    pool = "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子说产种面而"
     return "".join(pool[ord(char) % len(pool)] if char > "\u4e00" else char for char in text)
 
 

@@ -8,6 +8,7 @@ from functools import cache
 
 _MESSAGES: Mapping[str, tuple[str, str]] = {
     # key: (English, Chinese)
+    "and": ("; ", "；"),
     "answer": ("Answer", "回答"),
     "boxes_hint": ("See it on the page:", "在原页上查看："),
     "conflict": ("The sources contradict each other; both are given.", "资料之间互相矛盾，均已列出。"),
@@ -64,6 +65,13 @@ _MESSAGES: Mapping[str, tuple[str, str]] = {
         "{documents} documents, {pages} pages, {seconds:.1f} s",
         "{documents} 份文档，{pages} 页，用时 {seconds:.1f} 秒",
     ),
+    "verdict_blank": ("the page is blank", "空白页"),
+    "verdict_garbled_text_layer": ("garbled text layer, read by OCR instead", "文字层乱码，已改用 OCR 识别"),
+    "verdict_hidden_text": ("hidden text left out", "含有不可见文字，已排除"),
+    "verdict_low_ocr_confidence": ("OCR is unsure", "OCR 识别把握不大"),
+    "verdict_reader_disagreement": ("two readers disagree", "两种识别结果不一致"),
+    "verdict_repetition": ("the model repeated itself", "模型输出重复"),
+    "verdict_unreadable": ("nothing could be read", "无法识别"),
     "version": ("Version", "版本"),
     "verified": ("checked on the page", "已在原页核对"),
     "warnings": ("{count} pages need a look", "{count} 页需要留意"),

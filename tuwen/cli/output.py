@@ -16,7 +16,7 @@ from rich.text import Text
 
 from tuwen.cli.messages import say
 from tuwen.jobs import IngestEvent
-from tuwen.types import Answer, Document, DocumentStatus, IngestReport, PageRecord, SearchResult, Skipped
+from tuwen.types import Answer, Document, DocumentStatus, IngestReport, PageRecord, SearchResult, Skipped, Verdict
 
 _COLOURS = {
     DocumentStatus.READY: "green",
@@ -123,9 +123,11 @@ def print_hits(result: SearchResult) -> None:
     table.add_column(say("match"), overflow="fold")
     for rank, hit in enumerate(result.hits, 1):
         snippet = _one_line(hit.text)
-        short = snippet[:_SNIPPET] + "…" if len(snippet) > _SNIPPET else snippet
+        short = Text(snippet[:_SNIPPET] + "…" if len(snippet) > _SNIPPET else snippet)
+        if hit.verdict.codes:
+            short.append(f"\n{_doubts(hit.verdict)}", style="yellow")
         name = Text(hit.document_name)
-        table.add_row(str(rank), hit.document_id[:8], name, str(hit.page), f"{hit.score:.3f}", hit.kind, Text(short))
+        table.add_row(str(rank), hit.document_id[:8], name, str(hit.page), f"{hit.score:.3f}", hit.kind, short)
     Console().print(table)
 
 
@@ -145,12 +147,20 @@ def print_answer(answer: Answer) -> None:
                 (f"  ✓ {say('verified')}" if citation.verified else "", "green"),
             )
         )
+        if citation.verdict.codes:
+            console.print(Text(f"    {_doubts(citation.verdict)}", style="yellow"))
     if answer.citations:
         first = answer.citations[0]
         place = [first.document_id[:8], str(first.page)]
         quote = shlex.quote(_one_line(first.quote))  # documents are data: nothing in them may reach a shell
         command = " ".join(["tuwen page", *place, "--image page.png --highlight", quote])
         console.print(Text(f"{say('boxes_hint')} {command}", style="dim"), soft_wrap=True)
+
+
+def _doubts(verdict: Verdict) -> str:
+    """Why a page should be looked at before its wording is relied on."""
+    reasons = (say(f"verdict_{code}") for code in verdict.codes)
+    return f"⚠ {say('suspect')} {say('and').join(reasons)}"
 
 
 def _one_line(text: str) -> str:
@@ -160,7 +170,7 @@ def _one_line(text: str) -> str:
 def print_page(record: PageRecord) -> None:
     """A page as Markdown, with a warning when its reading is suspect."""
     if record.verdict.codes:
-        Console(stderr=True).print(Text(f"{say('suspect')} {', '.join(record.verdict.codes)}", style="yellow"))
+        Console(stderr=True).print(Text(_doubts(record.verdict), style="yellow"))
     console = Console()
     if console.is_terminal:
         console.print(Markdown(record.markdown))
