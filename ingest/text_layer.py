@@ -86,11 +86,16 @@ def letters_outside(page: OpenPage) -> int:
     """Number of letters and digits that the page's text layer has beyond its edges, where nobody sees them."""
     count = 0
     for span in page.pdf_page.get_texttrace():
+        if _is_inside(span["bbox"], page):
+            continue
         for code, _, _, (x0, y0, x1, y1) in span["chars"]:
             x, y = (x0 + x1) / 2, (y0 + y1) / 2
-            inside = 0 <= x <= page.width and 0 <= y <= page.height
-            count += not inside and 0 < code < sys.maxunicode and chr(code).isalnum()
+            count += not _is_inside((x, y, x, y), page) and 0 < code < sys.maxunicode and chr(code).isalnum()
     return count
+
+
+def _is_inside(box: tuple[float, float, float, float], page: OpenPage) -> bool:
+    return box[0] >= 0 and box[1] >= 0 and box[2] <= page.width and box[3] <= page.height
 
 
 def _paint_orders(page: OpenPage) -> dict[tuple[int, int], int]:

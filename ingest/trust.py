@@ -24,7 +24,7 @@ from tuwen.types import Box, VerdictCode
 
 _LEAST = 4
 """Letters: fewer hidden ones are leftovers, and fewer are not looked at."""
-_LOOKED_AT = 12
+_LOOKED_AT = 10
 """Words that one look reads."""
 _MOST_LOOKS = 48
 """Places looked at on one page; where there are more, these stand for all."""
