@@ -19,9 +19,10 @@ import retrieval.answerers
 from evals import measure
 from evals.dataset import load_dataset
 from evals.fitting import CrossValidation, Observation, cross_validate, evaluate, fit, observe
+from evals.near_topic import hiding
 from evals.run import default_home
 from retrieval.answerers.calibration import FILE
-from retrieval.base import Draft, Evidence
+from retrieval.base import Draft, Encoder, Evidence, Role, Vector
 from tuwen.engine import Tuwen
 from tuwen.errors import TuwenError
 from tuwen.settings import Settings, load_settings
@@ -38,6 +39,22 @@ class _Listener:
         return Draft((), 0.0)
 
 
+class _Remembering:
+    """An encoder that encodes no text twice: questions about one page share their sentences."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.description = encoder.description
+        self.encode_images = encoder.encode_images
+        self.count_tokens = encoder.count_tokens
+        self._encode = encoder.encode_texts
+        self._known: dict[tuple[str, Role], Vector] = {}
+
+    def encode_texts(self, texts: Sequence[str], role: Role) -> list[Vector]:
+        new = [text for text in dict.fromkeys(texts) if (text, role) not in self._known]
+        self._known.update(zip([(text, role) for text in new], self._encode(new, role), strict=True))
+        return [self._known[text, role] for text in texts]
+
+
 def observations(folder: Path, settings: Settings, home: Path | None = None) -> list[Observation]:
     """Every question of a dataset that has answers or none at all, with the evidence that the engine finds.
 
@@ -47,14 +64,21 @@ def observations(folder: Path, settings: Settings, home: Path | None = None) -> 
     dataset = load_dataset(folder)
     listener = _Listener()
     found: list[Observation] = []
+    elsewhere: Sequence[Evidence]
     with Tuwen.open(settings, home or default_home(folder)) as engine:
         corpus = measure.ingest(engine, dataset, dataset.files, lambda _: None)
         engine.parts.answerer = listener
+        encoder = _Remembering(engine.parts.encoders.dense)
         for query in dataset.queries:
             if query.question.strip() and (query.answers or not query.answerable):
-                engine.ask(query.question)
                 relevant = corpus.places(query.relevant)
-                found.append(observe(query, listener.evidence, relevant, engine.parts.encoders.dense))
+                engine.ask(query.question)
+                evidence, elsewhere = listener.evidence, ()
+                if relevant:
+                    with hiding(engine, relevant):
+                        engine.ask(query.question)
+                    elsewhere = listener.evidence
+                found.append(observe(query, evidence, relevant, encoder, elsewhere))
     return found
 
 

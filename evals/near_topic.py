@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -86,15 +87,21 @@ class Summary(NamedTuple):
     """Of the others: the answer holds a gold string."""
 
 
-def ask(engine: Tuwen, corpus: Corpus, query: Query, *, hidden: bool) -> Outcome:
-    """Ask one question, with or without the pages that hold its answer."""
+@contextmanager
+def hiding(engine: Tuwen, pages: Iterable[Place]) -> Iterator[None]:
+    """Ask as if ``pages`` were not in the index."""
     index = engine.parts.index
-    if hidden:
-        engine.parts.index = cast(PageIndex, WithoutPages(index, corpus.places(query.relevant)))
+    engine.parts.index = cast(PageIndex, WithoutPages(index, pages))
     try:
-        answer = engine.ask(query.question)
+        yield
     finally:
         engine.parts.index = index
+
+
+def ask(engine: Tuwen, corpus: Corpus, query: Query, *, hidden: bool) -> Outcome:
+    """Ask one question, with or without the pages that hold its answer."""
+    with hiding(engine, corpus.places(query.relevant) if hidden else ()):
+        answer = engine.ask(query.question)
     text = "" if answer.refused else measure.plain(answer)
     right = bool(containment(query.answers, text, simplified=True))
     return Outcome(

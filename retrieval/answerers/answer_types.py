@@ -29,6 +29,15 @@ _CUES = {
 }
 
 
+TELLING = frozenset({Kind.NUMBER, Kind.DATE, Kind.PERSON})
+"""Kinds of answers that one text holds and another does not; the cues of the other kinds stand nearly everywhere."""
+
+
+def lacks_type(question: Question, text: str) -> bool:
+    """Whether ``text`` (normalised) holds nothing of the telling kind, or not in the unit, that is asked for."""
+    return question.kind in TELLING and type_match(question, text) < 1
+
+
 def type_match(question: Question, text: str) -> float:
     """How well ``text`` (normalised) fits the kind of answer, 0..1.3; 0 for questions of no kind."""
     match question.kind:

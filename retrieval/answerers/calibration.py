@@ -46,8 +46,10 @@ class Calibration(Model):
     """Of questions; the logistic of it is the probability that the evidence does not answer."""
     trimming: LinearModel
     """Of runs of clauses; the logistic of it is the probability that a run holds the answer if its sentence does."""
-    gain_per_char: float
-    """A further unit is added while its probability, per character that it costs, is at least this."""
+    trim_per_char: float
+    """A run of clauses may lose this much chance of holding the answer for each character that it saves."""
+    further_per_char: float
+    """A further unit is added while its chance to hold the answer, per character that it costs, is at least this."""
 
     @classmethod
     def load(cls) -> Calibration:

@@ -10,14 +10,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from retrieval.answerers.answer_types import type_match
-from retrieval.answerers.question import Kind, Question
-from retrieval.answerers.ranking import plain, share, terms_of, weigh
-from retrieval.answerers.units import Cell, Unit
+from retrieval.answerers.answer_types import TELLING, type_match
+from retrieval.answerers.question import Question, analyze_question
+from retrieval.answerers.ranking import missing, plain, share, terms_of, weigh
+from retrieval.answerers.units import Cell, Unit, units_of
+from retrieval.base import Evidence
 from retrieval.lexical import words
 
-_TELLING = frozenset({Kind.NUMBER, Kind.DATE, Kind.PERSON})
-"""Kinds of answers that one cell of a row can fit and another not."""
 _STATED = 0.5
 """Share of a cell's terms that a question must hold to name the row by it."""
 _NAMED = 0.5
@@ -56,6 +55,26 @@ def pick_cells(question: Question, unit: Unit) -> Picked | None:
     return Picked(label, tuple(asked))
 
 
+def candidates(question: str, evidence: Sequence[Evidence]) -> list[Unit]:
+    """The units that may answer: all but the rows of tables that have no column for what is asked."""
+    asked = analyze_question(question)
+    return [unit for unit in units_of(evidence) if len(unit.cells) < 3 or _tells(asked, unit)]
+
+
+def _tells(question: Question, unit: Unit) -> bool:
+    """Whether a column can be told, or a column, the heading or the row itself names what is asked, if only in part.
+
+    The names of its columns say all that a table tells: where a number, a date or a person is asked for, a row that
+    merely names the subject answers nothing.
+    """
+    asked = {word: weight for word, weight in question.asked.items() if len(word) > 1}
+    if question.kind not in TELLING or not asked or not any(cell.column for cell in unit.cells):
+        return True
+    names = plain("".join([unit.heading, *(cell.column.text for cell in unit.cells if cell.column)]))
+    shared = any(char in names for word in asked for char in word)
+    return shared or missing(asked, plain(unit.text)) <= _STATED or pick_cells(question, unit) is not None
+
+
 def _label(question: Question, cells: Sequence[Cell]) -> Cell:
     """The cell that the question states best; else the first that is more than a number."""
     wordy = [cell for cell in cells if any(char.isalpha() for char in cell.text)] or list(cells)
@@ -65,7 +84,7 @@ def _label(question: Question, cells: Sequence[Cell]) -> Cell:
 
 
 def _asked(question: Question, label: Cell, cells: Sequence[Cell]) -> list[Cell]:
-    if question.kind not in _TELLING:
+    if question.kind not in TELLING:
         return _named(question, label, cells)
     fitting = [cell for cell in cells if _fits(question, cell)]
     partly = [cell for cell in cells if _match(question, cell)]
@@ -105,7 +124,7 @@ def _fits(question: Question, cell: Cell) -> bool:
 
 
 def _match(question: Question, cell: Cell) -> float:
-    return type_match(question, plain(cell.text)) if question.kind in _TELLING else 0.0
+    return type_match(question, plain(cell.text)) if question.kind in TELLING else 0.0
 
 
 def _coverage(wanted: Mapping[str, float], text: str) -> float:

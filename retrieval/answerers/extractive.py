@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 from retrieval.answerers.calibration import Calibration, softmax
+from retrieval.answerers.cells import candidates
 from retrieval.answerers.conflict import find_conflict
-from retrieval.answerers.ranking import Ranking, rank
+from retrieval.answerers.ranking import Ranking, rank_units
 from retrieval.answerers.selection import claims, select, shorten
 from retrieval.base import Claim, Draft, Encoder, Evidence
 from tuwen.settings import AnswerSettings
@@ -33,7 +34,7 @@ class ExtractiveAnswerer:
 
     def answer(self, question: str, evidence: Sequence[Evidence]) -> Draft:
         """The shortest sufficient verbatim answer; refused when the evidence is unlikely to hold one."""
-        ranking = rank(question, evidence, self._dense)
+        ranking = rank_units(question, evidence, candidates(question, evidence), self._dense)
         if not ranking.units:
             return Draft((), 0.0, _reason(evidence[:1]))
         shares = softmax(self._calibration.ranking(ranking.features))
@@ -47,7 +48,7 @@ class ExtractiveAnswerer:
         chosen = select(
             shares,
             lambda i: shorten(ranking, ranking.units[i], self._calibration),
-            self._calibration.gain_per_char,
+            self._calibration.further_per_char,
             self._settings.max_chars,
         )
         return Draft(claims(chosen, evidence), confidence)

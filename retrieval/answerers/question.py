@@ -40,6 +40,8 @@ class Question(NamedTuple):
     """Terms and their weights, see :func:`retrieval.lexical.query_weights`."""
     words: Mapping[str, float]
     """Content words and how telling each is: the square of its information in nats."""
+    asked: Mapping[str, float]
+    """Those of the words beside the question word, which say what is asked about the subject."""
     unit: str
     """Of a number: the word after 多少 or 几; else empty."""
 
@@ -81,6 +83,10 @@ _RULES: tuple[tuple[Kind, str], ...] = (
     (Kind.LIST, r"哪些|哪几|哪[两三四五]|有什么|包括什么|分为什么"),
     (Kind.MANNER, r"如何|怎么|怎样|什么方[式法]|什么手段|什么过程"),
 )
+_QUESTION_WORD = re.compile(
+    r"什么(?:时[候间]|地[方点])?|甚么|多(?:少|[大长高远久重宽深快厚])|几|谁|哪(?:一?[个些位种所家座本部首年])?|"
+    r"何[时年处地人]?|如何|怎[么样]+"
+)
 _UNIT = re.compile(r"(?:多少|几)(?![乎何])个?((?:平方|立方)?[公千厘毫海英]?[㐀-鿿a-z%])")
 _NO_UNIT = frozenset("的是时数比，。")
 _DICTIONARY_TOTAL = 60_101_967
@@ -96,7 +102,18 @@ def analyze_question(question: str) -> Question:
     unit = _UNIT.search(text) if kind is Kind.NUMBER else None
     content = {word: information(word) ** 2 for word in words(text) if _is_content(word)}
     named = unit[1] if unit and unit[1][0] not in _NO_UNIT else ""
-    return Question(text, kind, query_weights(question), content, named)
+    beside = {word: content[word] for word in _beside_question_word(text) if word in content}
+    return Question(text, kind, query_weights(question), content, beside, named)
+
+
+def _beside_question_word(text: str) -> list[str]:
+    """The last content word before the word that asks, and the first one after it."""
+    found = _QUESTION_WORD.search(text)
+    if not found:
+        return []
+    before = [word for word in words(text[: found.start()]) if _is_content(word)]
+    after = [word for word in words(text[found.end() :]) if _is_content(word)]
+    return [*before[-1:], *after[:1]]
 
 
 @lru_cache(maxsize=65536)

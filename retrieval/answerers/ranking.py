@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.answerers.answer_types import type_match
+from retrieval.answerers.answer_types import lacks_type, type_match
 from retrieval.answerers.question import Question, analyze_question
 from retrieval.answerers.units import Unit, units_of
 from retrieval.base import Encoder, Evidence
@@ -32,10 +32,13 @@ dense: cosine of the question and the unit under its heading
 type: whether the unit holds what the kind of question asks for
 position: logarithm of its place on the page
 """
-QUESTION_FEATURES = ("missing", "dense", "chars")
+QUESTION_FEATURES = ("missing", "asked", "lacks", "dense", "lead", "chars")
 """
 missing: share of the question's words, by what they tell, that the best unit, its heading and neighbours lack
-dense: the highest cosine
+asked: the same of the words beside the question word, which say what is asked about the subject
+lacks: whether a number, a date or a person is asked for and the best unit holds none
+dense: cosine of the best unit
+lead: by how much that is above the highest of the other units
 chars: of the best unit
 """
 _SHORTLIST = 10
@@ -55,10 +58,20 @@ class Ranking(NamedTuple):
     """Of each unit: the document's name, its heading, its neighbours and itself."""
 
     def question_features(self, best: int) -> NDArray[np.float64]:
-        """Features of the question given its best unit, shape (3,), as :data:`QUESTION_FEATURES`."""
-        dense = float(self.features[:, UNIT_FEATURES.index("dense")].max())
-        chars = float(self.features[best, UNIT_FEATURES.index("chars")])
-        return np.array([missing(self.question.words, plain(self.surroundings[best])), dense, chars])
+        """Features of the question given its best unit, shape (6,), as :data:`QUESTION_FEATURES`."""
+        printed = plain(self.surroundings[best])
+        dense = self.features[:, UNIT_FEATURES.index("dense")]
+        others = np.delete(dense, best)
+        return np.array(
+            [
+                missing(self.question.words, printed),
+                missing(self.question.asked, printed),
+                float(lacks_type(self.question, plain(self.units[best].reading))),
+                dense[best],
+                dense[best] - others.max() if len(others) else 0.0,
+                self.features[best, UNIT_FEATURES.index("chars")],
+            ]
+        )
 
 
 def rank(question: str, evidence: Sequence[Evidence], encoder: Encoder) -> Ranking:

@@ -18,10 +18,10 @@ from retrieval.base import Claim, Evidence, Quote
 from tuwen.types import Block, BlockKind, PageRecord, WordSpan, is_cjk
 
 _REFERENCE_CHARS = 80
-"""Length of answers for which the gain per character is fitted."""
+"""Length of answers for which the chance per character is fitted."""
 _MOST = 3
-_SHORTEST = 8
-"""Characters that a further unit has at least, which spares looking at the hopeless ones."""
+_OVERHEAD = 20
+"""Characters that a further unit costs its reader beside its own: another marker, another subject."""
 _LONGEST = 2.5
 """No unit is added beyond this multiple of the aimed-at length."""
 
@@ -40,29 +40,34 @@ def shorten(ranking: Ranking, unit: Unit, calibration: Calibration) -> Said:
     picked = pick_cells(ranking.question, unit)
     if picked:
         return Said(unit, picked.text, tuple(picked.quoted))
-    return Said(unit, trim(ranking, unit, calibration.trimming, calibration.gain_per_char))
+    return Said(unit, trim(ranking, unit, calibration.trimming, calibration.trim_per_char))
 
 
-def select(shares: NDArray[np.float64], say: Callable[[int], Said], gain_per_char: float, max_chars: int) -> list[Said]:
+def select(shares: NDArray[np.float64], say: Callable[[int], Said], per_char: float, max_chars: int) -> list[Said]:
     """The best unit, and those that raise the chance of holding the answer enough for their length; best first.
 
     Args:
         shares: the chance of each unit to hold the answer.
         say: what is said of the unit of that number.
-        gain_per_char: chance that a character of a further unit must be worth.
+        per_char: chance that a character of a further unit must be worth, in an answer of usual length.
         max_chars: aimed-at length of the answer.
     """
-    needed = gain_per_char * _REFERENCE_CHARS / max_chars
+    needed = per_char * _REFERENCE_CHARS / max_chars
     first, *others = np.argsort(-shares, kind="stable").tolist()
     chosen = [say(first)]
     for i in others:
-        if len(chosen) == _MOST or shares[i] < needed * _SHORTEST:
+        if len(chosen) == _MOST or shares[i] < needed * _OVERHEAD:
             break
-        said, total = say(i), sum(len(one.text) for one in chosen)
-        fits = total + len(said.text) <= _LONGEST * max_chars and shares[i] >= needed * len(said.text)
-        if fits and not any(_overlap(said.unit, one.unit) for one in chosen):
+        said = say(i)
+        worth = shares[i] >= needed * (len(said.text) + _OVERHEAD)
+        if worth and _fits(said, chosen, max_chars):
             chosen.append(said)
     return chosen
+
+
+def _fits(said: Said, chosen: Sequence[Said], max_chars: int) -> bool:
+    length = sum(len(one.text) for one in (*chosen, said))
+    return length <= _LONGEST * max_chars and not any(_overlap(said.unit, one.unit) for one in chosen)
 
 
 def claims(chosen: Sequence[Said], evidence: Sequence[Evidence]) -> tuple[Claim, ...]:

@@ -35,15 +35,20 @@ class Windows(NamedTuple):
     """Shape (windows, 9), columns as :data:`WINDOW_FEATURES`."""
 
 
-def trim(ranking: Ranking, unit: Unit, model: LinearModel, gain_per_char: float) -> str:
+def trim(ranking: Ranking, unit: Unit, model: LinearModel, per_char: float) -> str:
     """The run of clauses whose chance of holding the answer is worth its length; the whole sentence when short."""
     found = windows(ranking, unit)
     if found is None:
         return unit.text
-    chances = 1 / (1 + np.exp(-model(found.features)))
-    worth = chances - gain_per_char * np.array([len(text) for text in found.texts])
-    text = found.texts[int(worth.argmax())]
+    text = shortest(found, model, per_char)
     return text if text == unit.text else text.rstrip("，：,: ")
+
+
+def shortest(found: Windows, model: LinearModel, per_char: float) -> str:
+    """The run with the highest chance of holding the answer, less ``per_char`` for each of its characters."""
+    chances = 1 / (1 + np.exp(-model(found.features)))
+    worth = chances - per_char * np.array([len(text) for text in found.texts])
+    return found.texts[int(worth.argmax())]
 
 
 def windows(ranking: Ranking, unit: Unit) -> Windows | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from retrieval.answerers.cells import pick_cells
+from retrieval.answerers.cells import candidates, pick_cells
 from retrieval.answerers.question import analyze_question
 from retrieval.answerers.selection import Said, claims
 from retrieval.answerers.units import Unit, units_of
@@ -75,6 +75,23 @@ def test_the_cell_that_answers(table: str, label: str, question: str, answer: st
 )
 def test_the_row_answers_where_no_column_is_told(table: str, label: str, question: str) -> None:
     assert pick_cells(analyze_question(question), row(table, label)) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "kept"),
+    [
+        ("活塞式压力计的价格是多少？", True),
+        ("活塞式压力计买来花了多少钱？", True),  # nothing is named, so nothing can be missing
+        ("活塞式压力计的使用寿命是多少年？", False),
+        ("活塞式压力计的重量是多少公斤？", False),
+        ("活塞式压力计怎么维修？", True),  # anything in the row may say it
+    ],
+)
+def test_rows_of_a_table_without_a_column_for_what_is_asked_do_not_answer(question: str, kept: bool) -> None:
+    evidence = [evidence_of(page_of("设备每年检定一次。", (BlockKind.TABLE, DEVICES)))]
+    texts = [unit.text for unit in candidates(question, evidence)]
+    assert "设备每年检定一次。" in texts
+    assert any("活塞式压力计" in text for text in texts) is kept
 
 
 def test_sentences_have_no_cells() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from retrieval.answerers import build_answerer
-from retrieval.answerers.answer_types import type_match, values
+from retrieval.answerers.answer_types import lacks_type, type_match, values
 from retrieval.answerers.calibration import Calibration, LinearModel
 from retrieval.answerers.conflict import contradict
 from retrieval.answerers.extractive import ExtractiveAnswerer
@@ -105,6 +105,25 @@ def test_names_tell_more_than_common_words() -> None:
     assert missing({"年假": 9.0, "星河": 1.0}, "年假十天") == pytest.approx(0.1)
     assert missing({"带薪年假": 6.0}, "年假十天") == pytest.approx(2 / 3)
     assert missing({}, "") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("question", "asked"),
+    [
+        ("耐高温密封圈的使用寿命是多少年？", {"使用寿命"}),
+        ("董事长毕业于哪所大学？", {"毕业", "大学"}),
+        ("谁负责这个项目？", {"负责"}),
+        ("介绍一下年假", set()),
+    ],
+)
+def test_what_is_asked_stands_beside_the_question_word(question: str, asked: set[str]) -> None:
+    assert set(analyze_question(question).asked) == asked
+
+
+def test_a_unit_may_lack_the_kind_or_the_unit_of_what_is_asked_for() -> None:
+    assert lacks_type(analyze_question("使用寿命是多少年？"), "单价为3.60元")
+    assert not lacks_type(analyze_question("使用寿命是多少年？"), "可使用5年")
+    assert not lacks_type(analyze_question("为什么停用？"), "单价为3.60元")
 
 
 def test_units_carry_headings_columns_and_what_a_lead_in_announces() -> None:
@@ -265,16 +284,16 @@ def units(*lengths: int, page: Sequence[int] = ()) -> list[Unit]:
     ]
 
 
-def selected(found: list[Unit], shares: Sequence[float], gain_per_char: float, max_chars: int) -> list[int]:
-    chosen = select(np.array(shares), lambda i: Said(found[i], found[i].text), gain_per_char, max_chars)
+def selected(found: list[Unit], shares: Sequence[float], per_char: float, max_chars: int) -> list[int]:
+    chosen = select(np.array(shares), lambda i: Said(found[i], found[i].text), per_char, max_chars)
     return [found.index(said.unit) for said in chosen]
 
 
 def test_selection_weighs_gain_against_length() -> None:
     shares = [0.2, 0.5, 0.3]
-    assert selected(units(20, 20, 20), shares, 0.01, 80) == [1, 2, 0]
-    assert selected(units(20, 20, 20), shares, 0.012, 80) == [1, 2]
-    assert selected(units(20, 20, 20), shares, 0.012, 40) == [1]
+    assert selected(units(20, 20, 20), shares, 0.0045, 80) == [1, 2, 0]
+    assert selected(units(20, 20, 20), shares, 0.006, 80) == [1, 2]
+    assert selected(units(20, 20, 20), shares, 0.006, 40) == [1]
     assert selected(units(20, 20, 200), shares, 0.0001, 80) == [1, 0]
     assert selected(units(20, 300, 20), shares, 0.0001, 80) == [1]
 
@@ -297,11 +316,11 @@ def test_a_long_sentence_is_cut_to_the_clauses_that_answer(encoder: Encoder) -> 
     ranking = rank("变电站每年几月检修？", [evidence_of(page_of((BlockKind.TITLE, "变电站"), text))], encoder)
     calibration = Calibration.load()
     (unit,) = ranking.units
-    short = trim(ranking, unit, calibration.trimming, gain_per_char=0.01)
+    short = trim(ranking, unit, calibration.trimming, per_char=0.01)
     assert "每年八月例行检修一次" in short
     assert short in text
     assert len(short) < len(text)
-    assert trim(ranking, unit, calibration.trimming, gain_per_char=0.0) == text
+    assert trim(ranking, unit, calibration.trimming, per_char=0.0) == text
     assert trim(ranking, unit._replace(text=text[:50], reading=text[:50]), calibration.trimming, 0.01) == text[:50]
 
 
