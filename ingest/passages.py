@@ -67,6 +67,8 @@ def build_passages(
     table is cut between rows, its first row repeated. A table that goes on over the page break without
     a header of its own is continued: the passage of the later page starts with the first row of the
     earlier one and its spans name both pages, the later one first, for that is where its rows stand.
+    A model's words about a figure go with its passage, apart from the text; a page without any text that
+    a model has described is a passage without text.
 
     Args:
         pages: records in page order.
@@ -93,10 +95,12 @@ class _Maker:
         blocks = [b for b in page.blocks if (b.text or b.kind in _HIT_KIND) and b.kind not in _MARGINAL]
         goes_on = self._open if self._open and self._open[0] == page.page - 1 else None
         self._open = None
-        units = self._units(blocks if any(b.text for b in blocks) else page.blocks, page)
+        units = self._units(blocks if any(b.text or b.caption for b in blocks) else page.blocks, page)
         for n, group in enumerate(self._grouped(units)):
             header = goes_on[1] if goes_on and n == 0 else None
             yield from self._made(group, page, header)
+        if not units and page.caption:
+            yield Passage(ordinal=0, kind=HitKind.FIGURE, text="", caption=page.caption, spans=(_nowhere(page),))
         if blocks and blocks[-1].kind is BlockKind.TABLE:
             header = self._header(blocks[-1], page)
             whole_page = goes_on and len(blocks) == 1 and _is_continuation(goes_on[1], blocks[0])
@@ -167,6 +171,7 @@ class _Maker:
                 ordinal=0,
                 kind=group[-1].kind,
                 text=text,
+                caption="" if n else "\n".join(b.caption for unit in group for b in unit.blocks if b.caption),
                 heading_path=path if n else above,
                 spans=spans,
                 is_contents=group[-1].contents,
@@ -244,7 +249,12 @@ def _attached(blocks: Sequence[Block]) -> list[tuple[Block, ...]]:
             groups[-1].append(block)
         else:
             groups.append([block])
-    return [tuple(group) for group in groups if any(char.isalnum() for b in group for char in b.text)]
+    return [tuple(group) for group in groups if any(b.caption or any(map(str.isalnum, b.text)) for b in group)]
+
+
+def _nowhere(page: PageRecord) -> PassageSpan:
+    """A place without words: of what only a model says about a page."""
+    return PassageSpan(page.page, 0, 0)
 
 
 def _belongs(group: Sequence[Block], block: Block) -> bool:

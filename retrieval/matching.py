@@ -15,9 +15,13 @@ def matched_boxes(query: str, record: PageRecord, passage: Passage) -> tuple[Box
     """Boxes of the lines of ``passage`` on ``record``'s page that hold the query's terms.
 
     Lines are weighed by the query terms in them; when none holds any (a match by meaning alone), all lines
-    of the passage on this page are given.
+    of the passage on this page are given. A passage without words is about its figures, or the page.
     """
     indices = [i for span in passage.spans if span.page == record.page for i in range(span.start, span.end)]
+    if not indices:
+        spans = {(span.start, span.end) for span in passage.spans if span.page == record.page}
+        described = (block.box for block in record.blocks if block.caption and tuple(block.words) in spans)
+        return tuple(described) or (Box(0, 0, 1, 1),)
     lines: dict[int, list[int]] = {}
     for i in indices:
         lines.setdefault(record.words[i].line, []).append(i)

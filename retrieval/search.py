@@ -74,9 +74,9 @@ def vector_fields(encoders: Encoders) -> tuple[VectorField, ...]:
 
 
 def passage_inputs(passage: Passage, document_name: str) -> PassageInputs:
-    """What the encoders read of a passage: its headings, then its text; for words, the document's name too."""
+    """What the encoders read of a passage: its headings, text and captions; for words, the document's name too."""
     headings = " ".join(passage.heading_path[-_HEADINGS:])
-    text = f"{headings}\n{passage.text}" if headings else passage.text
+    text = "\n".join(part for part in (headings, passage.text, passage.caption) if part)
     return PassageInputs(dense=text, sparse=f"{PurePosixPath(document_name).stem}\n{text}")
 
 
@@ -89,7 +89,8 @@ def page_input(record: PageRecord, document_name: str) -> str:
     body = [b for b in record.blocks if b.kind not in (BlockKind.HEADER, BlockKind.FOOTER)] or record.blocks
     titles = [block.text for block in body if block.kind is BlockKind.TITLE]
     texts = [part for block in body for part in (block.text, block.caption) if part]
-    return "\n".join([PurePosixPath(document_name).stem, *titles * _TITLE_COPIES, *texts])
+    about = [record.caption] if record.caption else []
+    return "\n".join([PurePosixPath(document_name).stem, *titles * _TITLE_COPIES, *texts, *about])
 
 
 def encode_passages(passages: Sequence[Passage], document_name: str, encoders: Encoders) -> list[Mapping[str, Vector]]:

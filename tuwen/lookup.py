@@ -13,6 +13,7 @@ from tuwen.errors import IndexStaleError, NotFoundError
 from tuwen.jobs import Stage
 from tuwen.parts import TENANT, Parts
 from tuwen.types import Box, DocumentStatus, Hit, HitKind, PageRecord, Passage
+from tuwen.views import hit_text
 
 
 class PageImage(NamedTuple):
@@ -56,7 +57,7 @@ class Lookup:
         boxes: tuple[Box, ...] = (Box(0, 0, 1, 1),)
         passages = self._passages(found)
         if passages:
-            kind, text = passages[0].kind, passages[0].text
+            kind, text = passages[0].kind, hit_text(passages[0])
             boxes = matched_boxes(words, record, passages[0])
         return Hit(
             document_id=found.document_id,

@@ -183,6 +183,7 @@ class PageRecord(Model):
     words: tuple[Word, ...] = Field(default=(), description="in reading order; every block owns a contiguous range")
     verdict: Verdict = Verdict()
     is_contents: bool = Field(default=False, description="a printed table of contents, index or list of figures")
+    caption: str | None = Field(default=None, description="a VLM's words about the page; never the document's own")
 
     @property
     def text(self) -> str:
@@ -247,6 +248,7 @@ class Passage(Model):
     ordinal: int = Field(ge=0, description="position in the document, from 0")
     kind: HitKind = HitKind.TEXT
     text: str
+    caption: str = Field(default="", description="a VLM's words about its figures: searched, never quoted")
     heading_path: tuple[str, ...] = Field(default=(), description="titles above it, outermost first")
     spans: tuple[PassageSpan, ...] = Field(description="word ranges in reading order; continued tables have several")
     is_contents: bool = False

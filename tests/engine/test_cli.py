@@ -141,7 +141,9 @@ def test_refusal(home: Path, ingested: Ran) -> None:
 
 def test_page(home: Path, document_id: str) -> None:
     page = tuwen(home, "page", document_id, "1", "--json").json
-    assert page.keys() == {"document_id", "page", "width", "height", "text", "markdown", "blocks", "words", "verdict"}
+    assert page.keys() == {
+        *("document_id", "page", "width", "height", "text", "markdown", "caption", "blocks", "words", "verdict")
+    }
     assert (round(page["width"]), round(page["height"])) == (595, 842)
     assert page["blocks"][0].keys() == BLOCK
     assert page["blocks"][0]["kind"] == "title"
