@@ -187,8 +187,10 @@ class AnswerSettings(_Section):
 class VisionModelSettings(_Section):
     """A vision-language model. Tasks with the same model, device and bounds share one in memory."""
 
-    adapter: Literal["none", "internvl"] = Field(
-        "none", description="none: do without; internvl: InternVL3 and its descendants in this process, on a GPU"
+    adapter: Literal["none", "internvl", "transformers"] = Field(
+        "none",
+        description="none: do without; internvl: InternVL3 and its descendants in this process, on a GPU; "
+        "transformers: another model that transformers knows, for transcription alone",
     )
     model: str = Field("Yougen/InternVL3Fangwusha2B", description="folder, or id on the model hub")
     revision: str | None = Field(None, description="commit on the hub, so that it stays the same; the newest otherwise")

@@ -101,7 +101,7 @@ class VisionRequest(NamedTuple):
     """Makes a detector for this text, such as one that notices loops."""
     decoding: Decoding = Decoding()
     tiling: Tiling | None = None
-    """None: as the model is configured."""
+    """None: as the model is configured. Models that cut no tiles take no notice."""
     schema: Mapping[str, Json] | None = None
     """A JSON schema that the text must follow; only where ``description.structured_output``."""
     cancel: CancelToken | None = None

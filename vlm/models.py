@@ -61,6 +61,19 @@ class VisionModels:
 
 def build_vision_model(settings: VisionModelSettings, cache: Path) -> VisionModel:
     """The model that ``settings`` name; its adapter is not ``none``. Cheap: nothing is loaded yet."""
+    if settings.adapter == "transformers":
+        from vlm.native import NativeModel, NativeOptions
+
+        return NativeModel(
+            NativeOptions(
+                settings.model,
+                settings.revision,
+                settings.dtype,
+                settings.device,
+                settings.context_tokens,
+                settings.batch,
+            )
+        )
     assert settings.adapter == "internvl"
     from vlm.internvl.model import InternVL, InternVLOptions
 

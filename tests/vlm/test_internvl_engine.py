@@ -17,8 +17,9 @@ from vlm.internvl import slots
 from vlm.internvl.choose import Chooser
 from vlm.internvl.engine import Engine, EngineLimits
 from vlm.internvl.load import Loaded
+from vlm.internvl.memory import KeyValueShape, plan
 from vlm.internvl.model import InternVL, InternVLOptions
-from vlm.internvl.slots import KeyValueShape, SlotPool, plan
+from vlm.internvl.slots import SlotPool
 
 PAGE = next(case for case in CASES if case.id == "one_image_tiles_thumbnail").images[0]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from tuwen.settings import ModelSettings, Settings
 from vlm.internvl.model import InternVL
 from vlm.models import VisionModels
+from vlm.native import NativeModel
 
 
 def settings(**tasks: dict[str, object]) -> ModelSettings:
@@ -23,6 +24,12 @@ def test_equal_models_are_one(tmp_path: Path) -> None:
     assert made["transcribe"] is made["caption"]
     assert made["answer"] is not made["caption"]
     assert all(isinstance(model, InternVL) for model in made.values())
+
+
+def test_a_specialist_may_transcribe_alone(tmp_path: Path) -> None:
+    models = VisionModels(settings(transcribe={"adapter": "transformers", "model": "x/y"}, answer={}), tmp_path)
+    assert isinstance(models.transcribe, NativeModel)
+    assert isinstance(models.answer, InternVL)
 
 
 def test_nothing_is_looked_for_before_it_is_needed(tmp_path: Path) -> None:

@@ -7,17 +7,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.vlm import llava
 from tests.vlm.golden import CHECKPOINT
 from tuwen.errors import InvalidRequestError, ModelUnavailableError
 from vlm.base import CancelToken, Decoding, Message, Tiling, VisionModel, VisionRequest
 from vlm.fake import FakeVisionModel
 from vlm.internvl.model import InternVL, InternVLOptions
+from vlm.native import NativeModel, NativeOptions
 
 MODELS: dict[str, Callable[[Path], VisionModel]] = {
     "fake": lambda _cache: FakeVisionModel(context_tokens=10_000),
     "internvl": lambda cache: InternVL(InternVLOptions(str(CHECKPOINT)), cache),
+    "transformers": lambda cache: NativeModel(NativeOptions(str(_llava(cache)))),
 }
 """Makes each adapter, given a folder for what it keeps."""
+
+
+def _llava(cache: Path) -> Path:
+    if not (folder := cache / "llava").exists():
+        llava.save(folder)
+    return folder
 
 
 @pytest.fixture(scope="module", params=MODELS)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from tuwen.errors import ModelUnavailableError
 from vlm.checkpoint import Checkpoint
 from vlm.internvl.config import native_config
+from vlm.loading import refuse
 
 if TYPE_CHECKING:
     import torch
@@ -97,12 +98,6 @@ def _check_places(checkpoint: Checkpoint, config: Mapping[str, object]) -> None:
         "of another shape": sorted(name for name in wanted.keys() & found.keys() if wanted[name] != found[name]),
     }
     refuse(checkpoint.name, wrong)
-
-
-def refuse(name: str, wrong: Mapping[str, list[str]]) -> None:
-    """Raise ModelUnavailableError if any list of ``wrong`` holds a tensor."""
-    if parts := [f"{len(names)} {what} ({', '.join(names[:3])})" for what, names in wrong.items() if names]:
-        raise ModelUnavailableError(f"{name}: its weights do not fit its config.json: {'; '.join(parts)}.")
 
 
 def _shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:

@@ -5,7 +5,7 @@ A round of the owning thread reads the prompts of some requests that are ready (
 wait long), then writes one token for every row. On a GPU the next step is launched before the tokens of the last one
 are looked at: the text runs one step behind, and a row that has ended wastes one.
 
-Memory is planned once, from what is free: see :func:`vlm.internvl.slots.plan`. If it runs out nevertheless, the batch
+Memory is planned once, from what is free: see :func:`vlm.internvl.memory.plan`. If it runs out nevertheless, the batch
 is halved, rows without a slot wait and go on where they were, and only a request that does not fit alone fails.
 """
 
@@ -23,9 +23,11 @@ from typing import NamedTuple
 import torch
 
 from tuwen.errors import InvalidRequestError, ModelUnavailableError
+from vlm.internvl.batch import Batch, Launched
 from vlm.internvl.jobs import Job
 from vlm.internvl.load import Loaded
-from vlm.internvl.slots import KeyValueShape, SlotPool, plan
+from vlm.internvl.memory import KeyValueShape, default_rows, free_bytes, plan
+from vlm.internvl.slots import SlotPool
 from vlm.internvl.vision import Vision
 
 _PREFILL_TOKENS = 8192
@@ -48,63 +50,6 @@ class EngineLimits(NamedTuple):
     """Whether steps are captured as CUDA graphs (on one GPU)."""
     threads: int = 0
     """That cut images; 0 means one a core, at most 16."""
-
-
-class _Launched(NamedTuple):
-    """Tokens that the device was asked for, and whose they are."""
-
-    jobs: list[tuple[int, Job]]
-    """With the index of their token."""
-    tokens: torch.Tensor
-    """On the host; valid after ``event``."""
-    event: torch.cuda.Event | None
-
-    def hand_out(self) -> None:
-        """Give each job its token."""
-        if self.event:
-            self.event.synchronize()
-        values = self.tokens.tolist()
-        for index, job in self.jobs:
-            job.accept(values[index])
-
-
-class _Batch:
-    """A pool of slots and the jobs in them."""
-
-    def __init__(self, pool: SlotPool) -> None:
-        self.pool = pool
-        self.rows: dict[int, Job] = {}
-        self._read: dict[int, int] = {}
-        """Tokens in each slot, as the device will have it when all steps that were launched are done."""
-
-    def join(self, slot: int, job: Job) -> None:
-        """The row in ``slot`` was prefilled for ``job``."""
-        self.rows[slot] = job
-        self._read[slot] = len(job.prompt) + len(job.written)
-
-    def free_slot(self) -> int | None:
-        """The lowest, so that few slots take part in a step."""
-        return next((slot for slot in range(self.pool.slots) if slot not in self.rows), None)
-
-    def drop_finished(self) -> None:
-        """Let rows leave whose text has ended."""
-        for slot in [slot for slot, job in self.rows.items() if job.end_if_cancelled()]:
-            del self.rows[slot]
-            self.pool.release(slot)
-
-    def step(self) -> torch.Tensor:
-        """Write one token in every row; the logits."""
-        for slot in self.rows:
-            self._read[slot] += 1
-        return self.pool.step(max(self.rows) + 1, max(self._read[slot] for slot in self.rows))
-
-    def halve(self) -> list[Job]:
-        """Give half of the memory back; the jobs that lost their slot. Empty and no smaller if there is one slot."""
-        if self.pool.slots == 1:
-            return []
-        self.pool.shrink(self.pool.slots // 2)
-        lost = [slot for slot in self.rows if slot >= self.pool.slots]
-        return [self.rows.pop(slot) for slot in sorted(lost)]
 
 
 class Engine:
@@ -130,7 +75,8 @@ class Engine:
         self._side = side
         self._limits = limits
         budget = int(free_bytes(loaded.device) * limits.memory_share)
-        pools = plan(budget, KeyValueShape.of(loaded), limits.context_tokens, limits.batch or _rows(loaded.device))
+        rows = limits.batch or default_rows(loaded.device)
+        pools = plan(budget, KeyValueShape.of(loaded), limits.context_tokens, rows)
         if not pools:
             raise ModelUnavailableError(
                 f"The model is loaded, but {budget / 1e9:.1f} GB on {loaded.device} are too little for one request."
@@ -138,8 +84,8 @@ class Engine:
         self._plan = pools
         self.room = pools[-1][1]
         self.vision = Vision(loaded, limit_bytes=budget // 16)
-        self._batches: list[_Batch] = []
-        self._launched: deque[_Launched] = deque()
+        self._batches: list[Batch] = []
+        self._launched: deque[Launched] = deque()
         self._waiting: deque[Job] = deque()
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -218,7 +164,7 @@ class Engine:
         for slots, length in self._plan:
             while True:
                 try:
-                    self._batches.append(_Batch(SlotPool(self._loaded, slots, length, graphs)))
+                    self._batches.append(Batch(SlotPool(self._loaded, slots, length, graphs)))
                     break
                 except torch.OutOfMemoryError:
                     if slots == 1:
@@ -265,7 +211,7 @@ class Engine:
             if tokens > _PREFILL_TOKENS:
                 return
 
-    def _join(self, job: Job, batch: _Batch, slot: int) -> None:
+    def _join(self, job: Job, batch: Batch, slot: int) -> None:
         try:
             self._prefill(job, batch.pool, slot)
         except torch.OutOfMemoryError:
@@ -312,15 +258,15 @@ class Engine:
         assert job.chooser
         return job.chooser(logits, job.written)
 
-    def _fetch(self, jobs: list[tuple[int, Job]], tokens: torch.Tensor) -> _Launched:
+    def _fetch(self, jobs: list[tuple[int, Job]], tokens: torch.Tensor) -> Launched:
         """Ask for ``tokens`` without waiting for them."""
         if tokens.device.type != "cuda":
-            return _Launched(jobs, tokens.clone(), None)
+            return Launched(jobs, tokens.clone(), None)
         host = torch.empty(tokens.shape, dtype=tokens.dtype, pin_memory=True)
         host.copy_(tokens, non_blocking=True)
         event = torch.cuda.Event()
         event.record()
-        return _Launched(jobs, host, event)
+        return Launched(jobs, host, event)
 
     def _hand_out(self, keep: int) -> None:
         """Give tokens to their jobs, all but the last ``keep`` that were asked for."""
@@ -369,17 +315,6 @@ def _was_cut(job: Job) -> bool:
 
 def _graphs(loaded: Loaded, limits: EngineLimits) -> bool:
     return limits.graphs and loaded.device.type == "cuda" and not loaded.split
-
-
-def _rows(device: torch.device) -> int:
-    return 8 if device.type == "cpu" else 128
-
-
-def free_bytes(device: torch.device) -> int:
-    """Memory that nobody uses now: of the GPU; on a CPU half of the machine's."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 def _stream(device: torch.device) -> AbstractContextManager[object]:

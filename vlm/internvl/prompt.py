@@ -10,12 +10,12 @@ import os
 from collections.abc import Iterator, Sequence
 
 from tokenizers import Tokenizer
-from tokenizers.decoders import DecodeStream
 
 from tuwen.errors import ModelUnavailableError
 from vlm.base import Message
 from vlm.checkpoint import Checkpoint, needs_extra
 from vlm.internvl.config import Sizes
+from vlm.writing import Detokenizer
 
 
 class Prompter:
@@ -94,30 +94,6 @@ class Prompter:
             )
         if self._tokenizer.get_vocab_size() > self._sizes.vocabulary:
             raise ModelUnavailableError(f"{checkpoint.name}: the tokenizer has more tokens than the model.")
-
-
-class Detokenizer:
-    """Ids to text, piece by piece, no character before all its bytes are there."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._stream = DecodeStream(skip_special_tokens=True)
-        self._ids: list[int] = []
-        self._written = 0
-
-    def push(self, token: int) -> str:
-        """The text that is certain with ``token``; often empty in the middle of a character."""
-        self._ids.append(token)
-        piece: str = self._stream.step(self._tokenizer, token) or ""
-        self._written += len(piece)
-        return piece
-
-    def flush(self) -> str:
-        """What is left at the end: the replacement character for an unfinished one."""
-        whole: str = self._tokenizer.decode(self._ids, skip_special_tokens=True)
-        rest = whole[self._written :]
-        self._written = len(whole)
-        return rest
 
 
 def _load_tokenizer(checkpoint: Checkpoint) -> Tokenizer:

@@ -8,38 +8,15 @@ arithmetic. Everything else is the same code on CPU and GPU.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from vlm.internvl.load import Loaded
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from vlm.internvl.memory import KeyValueShape
 
 _READ_STEP = 256
 _BATCHES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96)
-
-
-class KeyValueShape(NamedTuple):
-    """What one token costs."""
-
-    layers: int
-    heads: int
-    dimension: int
-    dtype: torch.dtype
-
-    @classmethod
-    def of(cls, loaded: Loaded) -> KeyValueShape:
-        """Of a loaded model."""
-        text = loaded.model.config.text_config
-        dimension = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-        return cls(text.num_hidden_layers, text.num_key_value_heads, dimension, loaded.dtype)
-
-    @property
-    def bytes_per_token(self) -> int:
-        """Keys and values of all layers."""
-        return 2 * self.layers * self.heads * self.dimension * self.dtype.itemsize
 
 
 class _Captured(NamedTuple):
@@ -221,34 +198,3 @@ class SlotPool:
             return None
         self._memory = self._memory or graph.pool()
         return _Captured(graph, logits)
-
-
-def plan(
-    budget_bytes: int, shape: KeyValueShape, context: int, most: int, short: int = 8192
-) -> Sequence[tuple[int, int]]:
-    """Slots and their length, by pool, so that all fit in ``budget_bytes``.
-
-    Pages rarely need more than ``short`` tokens, and answers over many pages do: long slots for all would leave room
-    for few rows. So a third of the memory goes to slots of the whole context where that is longer.
-
-    Args:
-        budget_bytes: for keys and values.
-        shape: what one token costs.
-        context: tokens that a request may have at most.
-        most: rows at once in a pool.
-        short: length of the slots of the first pool.
-
-    Returns:
-        ``(slots, length)`` of each pool, shortest first; empty where not even one slot of 512 tokens fits.
-    """
-    tokens = budget_bytes // shape.bytes_per_token
-    if context <= short or tokens // 3 <= short:
-        length = _rounded(min(context, tokens))
-        return [(min(most, tokens // length), length)] if length >= min(512, _rounded(context)) else []
-    length = _rounded(min(context, tokens // 3))
-    return [(min(most, tokens * 2 // 3 // short), short), (min(most, tokens // 3 // length), length)]
-
-
-def _rounded(length: int) -> int:
-    """Down to what attention kernels like their masks to be aligned to."""
-    return length // 8 * 8
