@@ -190,7 +190,7 @@ def _skipped(path: str, error: DocumentError | OSError) -> Skipped:
     if isinstance(error, DocumentError):
         return Skipped(path=_clean(path), code=error.code, message=error.message)
     code = "forbidden" if isinstance(error, PermissionError) else "not_found"
-    return Skipped(path=_clean(path), code=code, message=f"{error.strerror or error}.")
+    return Skipped(path=_clean(path), code=code, message=f"It cannot be read: {error.strerror or error}.")
 
 
 def _clean(path: str) -> str:

@@ -42,7 +42,7 @@ class ImageFile:
     def __init__(self, path: Path, limits: LimitSettings) -> None:
         self._path = path
         self._limits = limits
-        with _pillow(path), Image.open(path) as image:
+        with _pillow(), Image.open(path) as image:
             self.frames: int = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
             self._check_size(image)
         if self.frames > limits.max_pages:
@@ -57,7 +57,7 @@ class ImageFile:
             CorruptFileError: the picture cannot be decoded.
             LimitExceededError: it has more pixels than ``limits.max_image_pixels``.
         """
-        with _pillow(self._path), Image.open(self._path) as image:
+        with _pillow(), Image.open(self._path) as image:
             image.seek(number - 1)
             self._check_size(image)
             declared, longest = image.info.get("dpi"), max(image.size)
@@ -134,7 +134,7 @@ def _resolution(declared: Any, longest: float) -> float:
 
 
 @contextmanager
-def _pillow(path: Path) -> Iterator[None]:
+def _pillow() -> Iterator[None]:
     """Pillow's many errors as ours; its own pixel limit is off, since ours is checked first."""
     limit = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
@@ -143,6 +143,8 @@ def _pillow(path: Path) -> Iterator[None]:
             warnings.simplefilter("ignore")  # damaged metadata is no damage to the picture
             yield
     except (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, ZeroDivisionError) as error:
-        raise CorruptFileError(f"The picture {path.name} cannot be decoded: {error}") from error
+        raise CorruptFileError(
+            "The picture cannot be decoded; it is damaged, incomplete or of an unknown kind."
+        ) from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit

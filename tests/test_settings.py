@@ -69,7 +69,7 @@ def test_a_server_is_not_ignored_silently() -> None:
 
 
 def test_errors_name_the_variable() -> None:
-    with pytest.raises(ConfigurationError, match=r"^TUWEN_INGEST__WROKERS: ingest\.wrokers: unknown key"):
+    with pytest.raises(ConfigurationError, match=r"^Setting ingest\.wrokers in TUWEN_INGEST__WROKERS: unknown key"):
         load_settings(environ={"TUWEN_INGEST__WROKERS": "3"})
     with pytest.raises(ConfigurationError, match="TUWEN_PRESET__NAME: preset is a value"):
         load_settings(environ={"TUWEN_PRESET__NAME": "x"})

@@ -18,6 +18,7 @@ import yaml
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from tuwen.errors import ConfigurationError
 
@@ -344,15 +345,15 @@ def _set(tree: dict[str, Any], keys: tuple[str, ...], value: object, variable: s
 
 
 def _explain(error: ValidationError, path: Path, origins: Mapping[tuple[str, ...], str]) -> str:
-    lines = []
-    for item in error.errors():
-        keys = tuple(str(part) for part in item["loc"])
-        where = origins.get(keys, str(path))
-        message = item["msg"]
-        if item["type"] == "extra_forbidden":
-            message = "unknown key" + _suggest(keys)
-        lines.append(f"{where}: {'.'.join(keys)}: {message}")
-    return "\n".join(lines)
+    return "\n".join(_explain_one(item, path, origins) for item in error.errors())
+
+
+def _explain_one(item: ErrorDetails, path: Path, origins: Mapping[tuple[str, ...], str]) -> str:
+    keys = tuple(str(part) for part in item["loc"])
+    reason = item["msg"]
+    if item["type"] == "extra_forbidden":
+        reason = "unknown key" + _suggest(keys)
+    return f"Setting {'.'.join(keys)} in {origins.get(keys, path)}: {reason}"
 
 
 def _suggest(keys: tuple[str, ...]) -> str:

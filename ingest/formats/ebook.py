@@ -29,7 +29,9 @@ def open_ebook(source: Source) -> Iterator[OpenDocument]:
             document.layout(**_EPUB_PAGE)
         pages = document.page_count
     except MUPDF_ERRORS as error:
-        raise CorruptFileError(f"The file cannot be opened as {filetype.upper()}: {error}") from error
+        raise CorruptFileError(
+            f"The file cannot be opened as {filetype.upper()}; it is damaged or incomplete."
+        ) from error
     with document:
         yield PagedDocument(pages, source.limits, partial(converted_page, document))
 

@@ -44,7 +44,7 @@ def laid_out(html: str, limits: LimitSettings) -> Iterator[OpenDocument]:
         document.layout(**_PAGE)
         pages = document.page_count
     except MUPDF_ERRORS as error:
-        raise CorruptFileError(f"The file cannot be opened as HTML: {error}") from error
+        raise CorruptFileError("The file cannot be opened as HTML; it is damaged or incomplete.") from error
     with document:
         yield PagedDocument(pages, limits, partial(converted_page, document))
 

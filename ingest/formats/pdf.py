@@ -25,7 +25,7 @@ def open_pdf(source: Source) -> Iterator[OpenDocument]:
             _unlock(document, source.password)
         pages = document.page_count  # a broken page tree shows here
     except MUPDF_ERRORS as error:
-        raise CorruptFileError(f"The file cannot be opened as PDF: {error}") from error
+        raise CorruptFileError("The file cannot be opened as PDF; it is damaged or incomplete.") from error
     with document:
         yield PagedDocument(pages, source.limits, partial(_pdf_page, document, source.limits))
 

@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,8 +15,10 @@ import numpy as np
 import pymupdf
 import pytest
 from PIL import Image
+from rich.cells import cell_len
 
 from tests.engine.drawing import draw_pdf, report
+from tuwen import __version__
 
 DOCUMENT = {
     "document_id", "name", "path", "sha256", "version", "status", "pages", "warnings", "error", "duplicate_of",
@@ -192,6 +197,8 @@ def test_a_failed_file_gives_exit_code_1(home: Path, tmp_path: Path) -> None:
     ran = tuwen(home, "ingest", tmp_path, "--collection", "other", "--json")
     assert ran.code == 1
     assert ran.json["documents"][0]["error"]["code"] == "corrupt_file"
+    listed = tuwen(home, "documents", "--collection", "other", env={"TUWEN_LANG": "zh", "COLUMNS": "200"})
+    assert "文件无法作为 PDF 打开：已损坏或不完整。" in listed.out
 
 
 def test_a_path_that_is_not_there_gives_exit_code_1(home: Path, tmp_path: Path) -> None:
@@ -209,6 +216,18 @@ def test_a_path_that_is_not_there_gives_exit_code_1(home: Path, tmp_path: Path) 
         (["--config", "none.yaml", "status"], {}, "none.yaml"),
         (["status", "--config", "none.yaml"], {}, "none.yaml"),
         (["frobnicate"], {}, "frobnicate"),
+        (["frobnicate"], {"TUWEN_LANG": "zh"}, "没有命令 'frobnicate'"),
+        (["searhc", "预算"], {"TUWEN_LANG": "zh"}, "是不是想用 'search'？"),
+        (["search", "预算", "--topk", "3"], {"TUWEN_LANG": "zh"}, "没有选项 --topk。是不是想用 --top-k？"),
+        (["search", "预算", "-k", "0"], {"TUWEN_LANG": "zh"}, "'--top-k' / '-k' 的值不对：应不小于 1"),
+        (["search", "预算", "-k"], {"TUWEN_LANG": "zh"}, "选项 '-k' 后面要给出值"),
+        (["documents", "多余"], {"TUWEN_LANG": "zh"}, "多出了参数：多余"),
+        (["search", "--image", "none.png"], {"TUWEN_LANG": "zh"}, "没有文件 'none.png'"),
+        (["ask"], {"TUWEN_LANG": "zh"}, "缺少参数 'question'"),
+        (["ask", "  "], {"LC_ALL": "zh_CN.UTF-8", "TUWEN_LANG": ""}, "错误：问题是空的"),
+        (["status"], {"TUWEN_INGEST__WROKERS": "1", "TUWEN_LANG": "zh"}, "没有这一项（是不是想写 workers？）"),
+        (["status"], {"TUWEN_INGEST__WORKERS": "-1", "TUWEN_LANG": "zh"}, "ingest.workers：应不小于 0"),
+        ([], {"TUWEN_LANG": "zh"}, "用法："),
     ],
 )
 def test_bad_usage_gives_exit_code_2(
@@ -218,6 +237,45 @@ def test_bad_usage_gives_exit_code_2(
     assert ran.code == 2
     assert says in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_bad_usage_is_json_too(home: Path) -> None:
+    ran = tuwen(home, "search", "预算", "--top-k", "many", "--json", env={"TUWEN_LANG": "zh"})
+    assert (ran.code, ran.err) == (2, "")
+    assert ran.json["error"]["code"] == "invalid_request"
+    assert "--top-k" in ran.json["error"]["message"]
+    assert ran.json["error"]["message"].isascii()
+
+
+def test_version() -> None:
+    assert tuwen(Path("unused"), "--version").out == f"{__version__}\n"
+
+
+@pytest.mark.parametrize("command", [[], ["ingest"], ["search"], ["ask"], ["page"], ["documents"], ["status"]])
+def test_help_in_chinese(command: list[str]) -> None:
+    """No line is wider than a terminal, and none is left in English: only names and types are ASCII."""
+    ran = tuwen(Path("unused"), *command, "--help", env={"TUWEN_LANG": "zh", "COLUMNS": "80"})
+    assert ran.code == 0
+    for line in ran.out.splitlines():
+        assert cell_len(line) <= 80
+        assert not re.search(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}", line), line
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_ingest_says_that_it_goes_on(tmp_path: Path, stop: signal.Signals) -> None:
+    draw_pdf(tmp_path / "in" / "a.pdf", report(1, pages=40))
+    home = tmp_path / "home"
+    command = [sys.executable, "-m", "tuwen", "ingest", str(tmp_path / "in"), "--json"]
+    environment = {**os.environ, "TUWEN_HOME": str(home), "TUWEN_INGEST__WORKERS": "1", "TUWEN_LANG": "zh"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list(home.glob("blobs/documents/*/original")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(stop)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (128 + stop, "")
+    assert "再次运行同一命令，会从中断处继续" in err
+    assert "Traceback" not in err
 
 
 def test_a_new_data_directory_is_empty_not_an_error(tmp_path: Path) -> None:

@@ -207,4 +207,4 @@ def _storage_errors(key: str) -> Iterator[None]:
         raise _not_found(key) from error
     except OSError as error:
         where = error.filename or key
-        raise StorageUnavailableError(f"{where}: {_ADVICE.get(error.errno or 0, str(error))}") from error
+        raise StorageUnavailableError(f"{where} cannot be used: {_ADVICE.get(error.errno or 0, str(error))}") from error

@@ -146,14 +146,15 @@ class Database:
         known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
         if revision is not None and revision not in known:
             raise StorageUnavailableError(
-                f"{self._place} was written by a newer tuwen (schema {revision}, this one knows {HEAD}): upgrade tuwen"
+                f"The catalog {self._place} was written by a newer tuwen (schema {revision}, this one knows {HEAD}): "
+                "upgrade tuwen"
             )
         command.upgrade(config, "head")
 
     @property
     def _place(self) -> str:
         url = self._engine.url
-        return f"The catalog {url.database if url.drivername.startswith('sqlite') else url.render_as_string()}"
+        return str(url.database if url.drivername.startswith("sqlite") else url.render_as_string())
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -166,9 +167,11 @@ class Database:
         except ProgrammingError:
             raise  # our own mistake, not the database's state
         except DBAPIError as error:
-            raise StorageUnavailableError(f"{self._place} {_advice(error)}") from error
+            raise StorageUnavailableError(f"The catalog {self._place} {_advice(error)}") from error
         except PoolTimeoutError as error:
-            raise StorageUnavailableError(f"{self._place} has too many users in this process: {error}") from error
+            raise StorageUnavailableError(
+                f"The catalog {self._place} has too many users in this process: {error}"
+            ) from error
 
 
 def _advice(error: DBAPIError) -> str:

@@ -6,13 +6,18 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from tuwen import __version__
+from tuwen.cli.messages import say, translated
 from tuwen.cli.models import models_app
+from tuwen.cli.usage import localise, print_error, print_misuse
 from tuwen.errors import InvalidRequestError, NotFoundError, TuwenError
 
 if TYPE_CHECKING:
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="tuwen",
     help="图文: ask Chinese documents a question, get an answer that cites the exact place on the exact page.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -42,16 +47,22 @@ TopK = Annotated[int, typer.Option("--top-k", "-k", min=1, max=200, help="Pages 
 def main() -> None:
     """Run the command line; expected errors become one sentence and an exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # give leases and the index back
+    command = typer.main.get_command(app)
+    assert isinstance(command, TyperGroup)
     try:
-        app()
+        sys.exit(localise(command).main(standalone_mode=False))
+    except typer.TyperException as misuse:
+        _exit(InvalidRequestError(misuse.format_message()), partial(print_misuse, misuse))
     except TuwenError as error:
-        if "--json" in sys.argv:
-            _print_json({"error": error.problem.model_dump()})
-        else:
-            from tuwen.cli.output import print_error
+        _exit(error, partial(print_error, error.message))
 
-            print_error(error.message)
-        sys.exit(error.exit_code)
+
+def _exit(error: TuwenError, for_people: Callable[[], None]) -> NoReturn:
+    if "--json" in sys.argv:
+        _print_json({"error": error.problem.model_dump()})
+    else:
+        for_people()
+    sys.exit(error.exit_code)
 
 
 @app.callback()
@@ -64,6 +75,9 @@ def common(
     if version:
         typer.echo(__version__)
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
     context.obj = config
 
 
@@ -91,8 +105,12 @@ def ingest(
     from tuwen.cli.output import IngestProgress, print_report
 
     began = time.perf_counter()
-    with _open(context, config) as engine, IngestProgress() as progress:
-        report = engine.ingest(paths, collection, password, progress)
+    try:
+        with _open(context, config) as engine, IngestProgress() as progress:
+            report = engine.ingest(paths, collection, password, progress)
+    except (KeyboardInterrupt, SystemExit):
+        typer.echo(say("interrupted"), err=True)
+        raise
     if as_json:
         _print_json(report.model_dump(mode="json"))
     else:
@@ -160,7 +178,6 @@ def page(
     config: Config = None,
 ) -> None:
     """Show what was read from a page, or its picture with a quote marked."""
-    from tuwen.cli.messages import say
     from tuwen.cli.output import print_page
     from tuwen.views import page_view
 
@@ -181,13 +198,12 @@ def page(
 
 def _write_picture(engine: Tuwen, document_id: str, number: int, target: Path, quote: str | None) -> None:
     from retrieval.grounding import locate
-    from tuwen.cli.messages import say
     from tuwen.pictures import highlighted
 
     picture = engine.page_image(document_id, number)
     located = locate(quote, picture.record) if quote else None
     if quote and not located:
-        raise NotFoundError(say("not_on_page"))
+        raise NotFoundError("The quote is not printed on this page.")
     try:
         highlighted(picture.jpeg, located.boxes if located else ()).save(target, "PNG")
     except OSError as error:
@@ -212,7 +228,6 @@ def documents(
 @app.command()
 def status(context: typer.Context, as_json: Json = False, config: Config = None) -> None:
     """Show what is stored, what is in work, and who holds the index."""
-    from tuwen.cli.messages import say
     from tuwen.cli.output import print_pairs
 
     with _open(context, config) as engine:
@@ -220,14 +235,16 @@ def status(context: typer.Context, as_json: Json = False, config: Config = None)
     if as_json:
         _print_json(state.model_dump(mode="json"))
         return
-    counts = ", ".join(f"{count} {say(f'status_{name}')}" for name, count in state.documents.items())
+    counts = say("list_mark").join(
+        say("status_count", status=say(f"status_{name}"), count=count) for name, count in state.documents.items()
+    )
     print_pairs(
         {
             say("version"): state.version,
             say("preset"): state.preset,
             say("home"): state.home,
             say("documents"): counts or "0",
-            say("pages"): str(state.pages),
-            say("index_held"): state.index_owner or say("index_free"),
+            say("pages_indexed"): str(state.pages),
+            say("index_held"): translated(state.index_owner) if state.index_owner else say("index_free"),
         }
     )

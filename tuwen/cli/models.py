@@ -49,7 +49,8 @@ def check(
 
 def _show(one: ModelCheck) -> None:
     from tuwen.cli.messages import say
-    from tuwen.cli.output import print_error, print_pairs
+    from tuwen.cli.output import print_pairs
+    from tuwen.cli.usage import print_error
 
     named = {say("model"): one.model, say("model_tasks"): ", ".join(one.tasks)}
     if one.error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -14,9 +14,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from tuwen.cli.messages import say
+from tuwen.cli.messages import say, translated
 from tuwen.jobs import IngestEvent
-from tuwen.types import Answer, Document, DocumentStatus, IngestReport, PageRecord, SearchResult, Skipped, Verdict
+from tuwen.types import (
+    Answer,
+    Document,
+    DocumentStatus,
+    IngestReport,
+    PageRecord,
+    PageWarning,
+    SearchResult,
+    Skipped,
+    Verdict,
+)
 
 _COLOURS = {
     DocumentStatus.READY: "green",
@@ -24,6 +34,7 @@ _COLOURS = {
     DocumentStatus.FAILED: "red",
 }
 _SNIPPET = 90
+_LISTED_PAGES = 8
 
 
 class IngestProgress:
@@ -74,7 +85,7 @@ def print_report(report: IngestReport, seconds: float) -> None:
 def print_skipped(skipped: Sequence[Skipped]) -> None:
     """Paths that were not taken."""
     for item in skipped:
-        Console().print(Text(f"{say('skipped')}: {item.path} ({item.code}: {item.message})", style="dim"))
+        Console().print(Text(say("skipped", path=item.path, reason=translated(item.message)), style="dim"))
 
 
 def print_documents(documents: Sequence[Document]) -> None:
@@ -101,11 +112,24 @@ def _status(status: DocumentStatus) -> Text:
 
 def _notes(document: Document) -> Text:
     if document.error:
-        return Text(f"{document.error.code}: {document.error.message}")
+        return Text(translated(document.error.message))
     if document.duplicate_of:
-        return Text(f"{say('duplicate')} {document.duplicate_of[:8]}")
-    pages = {warning.page for warning in document.warnings}
-    return Text(say("warnings", count=len(pages)) if pages else "")
+        return Text(say("duplicate", id=document.duplicate_of[:8]))
+    return Text("\n".join(_warnings(document.warnings)))
+
+
+def _warnings(warnings: Sequence[PageWarning]) -> Iterator[str]:
+    """Each warning once, with the pages that it is about."""
+    pages: dict[str, list[int]] = {}
+    for warning in warnings:
+        pages.setdefault(translated(warning.message), []).append(warning.page)
+    for message, numbers in pages.items():
+        yield say("warning", pages=_numbered(sorted(numbers)), message=message)
+
+
+def _numbered(pages: Sequence[int]) -> str:
+    more = "…" if len(pages) > _LISTED_PAGES else ""
+    return say("list_mark").join(map(str, pages[:_LISTED_PAGES])) + more
 
 
 def print_hits(result: SearchResult) -> None:
@@ -127,7 +151,8 @@ def print_hits(result: SearchResult) -> None:
         if hit.verdict.codes:
             short.append(f"\n{_doubts(hit.verdict)}", style="yellow")
         name = Text(hit.document_name)
-        table.add_row(str(rank), hit.document_id[:8], name, str(hit.page), f"{hit.score:.3f}", hit.kind, short)
+        kind = say(f"kind_{hit.kind}")
+        table.add_row(str(rank), hit.document_id[:8], name, str(hit.page), f"{hit.score:.3f}", kind, short)
     Console().print(table)
 
 
@@ -135,7 +160,8 @@ def print_answer(answer: Answer) -> None:
     """An answer with its sources, and how to look at them."""
     console = Console()
     title = say("refused") if answer.refused else say("answer")
-    console.print(Panel(Text(answer.answer), title=title, border_style="yellow" if answer.refused else "green"))
+    text = say(f"refused_{answer.reason}") if answer.reason else answer.answer
+    console.print(Panel(Text(text), title=title, border_style="yellow" if answer.refused else "green"))
     if answer.conflict:
         console.print(Text(say("conflict"), style="yellow"))
     for citation in answer.citations:
@@ -154,13 +180,13 @@ def print_answer(answer: Answer) -> None:
         place = [first.document_id[:8], str(first.page)]
         quote = shlex.quote(_one_line(first.quote))  # documents are data: nothing in them may reach a shell
         command = " ".join(["tuwen page", *place, "--image page.png --highlight", quote])
-        console.print(Text(f"{say('boxes_hint')} {command}", style="dim"), soft_wrap=True)
+        console.print(Text(say("boxes_hint", command=command), style="dim"), soft_wrap=True)
 
 
 def _doubts(verdict: Verdict) -> str:
     """Why a page should be looked at before its wording is relied on."""
     reasons = (say(f"verdict_{code}") for code in verdict.codes)
-    return f"⚠ {say('suspect')} {say('and').join(reasons)}"
+    return f"⚠ {say('suspect', reasons=say('and').join(reasons))}"
 
 
 def _one_line(text: str) -> str:
@@ -184,8 +210,3 @@ def print_pairs(pairs: Mapping[str, str]) -> None:
     for key, value in pairs.items():
         table.add_row(Text(key, style="bold"), Text(value))
     Console().print(table)
-
-
-def print_error(message: str) -> None:
-    """An error, on stderr."""
-    Console(stderr=True).print(Text(f"{say('error')}: {message}", style="red"), soft_wrap=True)
