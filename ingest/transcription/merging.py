@@ -19,7 +19,7 @@ from tuwen.types import Block, BlockKind, Box, PageRecord, Verdict, VerdictCode,
 _FLOOR = 0.5
 """Agreement under which the readings are not of the same text: the plain one stays as it is."""
 _DOUBT, _DOUBT_OF_PART = 0.8, 0.6
-"""Agreement of a page, and of a part of it, under which the readers are said to disagree."""
+"""Agreement of a page, and of a part of which something is printed, under which the readers are said to disagree."""
 _PART = 20
 """Characters of a part that matters by itself."""
 _INVENTED, _STRETCH = 10, 4
@@ -73,7 +73,7 @@ def _disagree(written: Written, pairing: Pairing) -> bool:
     sizes: dict[int, int] = {}
     for home in written.homes:
         sizes[home.part] = sizes.get(home.part, 0) + (home.formula < 0)
-    poor = (part for part, score in pairing.agreements.items() if score < _DOUBT_OF_PART)
+    poor = (part for part, score in pairing.agreements.items() if 0 < score < _DOUBT_OF_PART)
     return pairing.agreement < _DOUBT or any(sizes[part] >= _PART for part in poor)
 
 

@@ -79,7 +79,8 @@ class Pairing(NamedTuple):
     elsewhere: frozenset[int]
     """Written characters that stand in such blocks."""
     agreement: float
-    """Of letters and digits as a whole, 0..1: 2·same / (written + printed), less what stays as it is."""
+    """Of letters and digits as a whole, 0..1: 2·same / (written + printed), less what stays as it is, and less
+    parts of which nothing is printed: they are no other reading of anything."""
     agreements: Mapping[int, float]
     """By part of the transcription: share of its letters and digits, less those elsewhere, that are printed so."""
 
@@ -113,7 +114,7 @@ def _agreements(
         if char.isalnum() and i not in elsewhere:
             same[home.part] += i in matched
             total[home.part] += 1
-    both = total.total() + sum(glyph.char.isalnum() for glyph in plain.glyphs)
+    both = sum(total[part] for part in total if same[part]) + sum(glyph.char.isalnum() for glyph in plain.glyphs)
     return 2 * same.total() / both if both else 1.0, {part: same[part] / total[part] for part in total}
 
 
