@@ -22,8 +22,8 @@ from retrieval.base import Encoder, Evidence
 
 _BEREFT_IMPORTANCE = 0.3
 """Of a question whose answer was taken out of its page: many are answered in other words on the same page."""
-_FALSE_REFUSALS = 0.01
-"""Share of the answerable questions of the fitting set that may be refused; on other sets it is several times as many."""
+_FALSE_REFUSALS = 0.008
+"""Share of the answerable questions of the fitting set that may be refused; on other sets it is several times that."""
 _TRIMMING_IMPORTANCE = 5.0
 """Of one sentence, shared by its runs of clauses."""
 _TRIMMING_LOSS = 0.01
