@@ -27,8 +27,9 @@ from evals.metrics import percentile
 from evals.render import wide_console
 from retrieval.base import Encoders, Filter, IndexPoint, PageIndex, PointPayload, Vector
 from retrieval.encoders import build_encoders
+from retrieval.fields import DENSE, IMAGE, PAGE, SPARSE, vector_fields
 from retrieval.index import open_index
-from retrieval.search import DENSE, IMAGE, PAGE, SPARSE, SearchQuery, fuse, plan, vector_fields
+from retrieval.search import SearchQuery, floors, fuse, plan
 from tuwen.settings import SearchSettings, Settings, load_settings
 from tuwen.types import HitKind
 
@@ -150,7 +151,8 @@ def ask(
         encoded = time.perf_counter()
         results = index.query(planned)
         searched = time.perf_counter()
-        hits = fuse(dict(zip((query.field for query in planned), results, strict=True)), settings)[: request.top_k]
+        hits = fuse(dict(zip((query.field for query in planned), results, strict=True)), settings, floors(encoders))
+        hits = hits[: request.top_k]
         fused = time.perf_counter()
         if number >= 3:
             timings.append(_Timing(encoded - began, searched - encoded, fused - searched))

@@ -31,6 +31,7 @@ class SparseVector(NamedTuple):
 Vector = DenseVector | SparseVector | MultiVector
 Role = Literal["query", "passage"]
 VectorKind = Literal["dense", "sparse", "multivector"]
+Modality = Literal["text", "image"]
 
 _POINTS = UUID("5f0d0d6e-3c5b-5d0e-9b64-7477656e2d70")
 
@@ -53,8 +54,9 @@ class EncoderDescription(Model):
     name: str
     kind: VectorKind
     dimension: int | None = Field(description="None for sparse vectors")
-    modalities: tuple[Literal["text", "image"], ...]
+    modalities: tuple[Modality, ...]
     max_tokens: int | None = None
+    score_floor: float = Field(default=0.0, description="cosine of unrelated texts, from which a score begins to count")
     licence: str
     fingerprint: str = Field(description="changes whenever the same input could give another vector")
 
@@ -81,18 +83,28 @@ class Encoder(Protocol):
         ...
 
 
+@runtime_checkable
+class LateEncoder(Encoder, Protocol):
+    """Text or images in, many vectors each out, which are compared by MaxSim."""
+
+    def pool(self, vectors: MultiVector) -> MultiVector:
+        """The same page or passage in fewer vectors, for the search that comes before the scoring."""
+        ...
+
+
 class Encoders(NamedTuple):
     """The encoders of one preset; a point carries a vector of each that applies to it."""
 
     dense: Encoder
     sparse: Encoder
     image: Encoder
+    late: LateEncoder | None = None
 
     @property
     def fingerprint(self) -> str:
         """Changes whenever any of them would give other vectors; names the index folder or collection."""
-        parts = (self.dense.description, self.sparse.description, self.image.description)
-        return hashlib.sha256("\n".join(part.fingerprint for part in parts).encode()).hexdigest()[:16]
+        parts = [encoder.description.fingerprint for encoder in self if encoder is not None]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 class PointPayload(Model):
@@ -221,12 +233,24 @@ class PageCandidate(NamedTuple):
     """Passages that touch this page, best first; empty when only the page as a whole matched."""
 
 
+class RerankInput(NamedTuple):
+    """What a candidate says; only what :attr:`Reranker.reads` asks for is filled in."""
+
+    text: str = ""
+    image: RGB | None = None
+
+
 @runtime_checkable
 class Reranker(Protocol):
     """Second-stage scoring of candidates."""
 
-    def rerank(self, query: str, candidates: Sequence[Candidate], texts: Sequence[str]) -> list[Candidate]:
-        """The same candidates, best first, with their new scores."""
+    @property
+    def reads(self) -> tuple[Modality, ...]:
+        """What it wants to be given of a candidate; nothing, when it needs none or has it in the index."""
+        ...
+
+    def rerank(self, query: str, candidates: Sequence[Candidate], inputs: Sequence[RerankInput]) -> list[Candidate]:
+        """The same candidates, best first, with their new scores, 0..1."""
         ...
 
 

@@ -14,26 +14,27 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+import numpy as np
+
 from retrieval.base import (
     RGB,
     Candidate,
     Encoders,
     Filter,
+    LateEncoder,
+    MultiVector,
     PageCandidate,
     PageIndex,
     Reranker,
+    RerankInput,
     Scored,
     Vector,
-    VectorField,
     VectorQuery,
 )
-from retrieval.rerank import build_reranker
+from retrieval.fields import DENSE, IMAGE, LATE, LATE_POOLED, PAGE, SPARSE
 from tuwen.errors import InvalidRequestError
 from tuwen.settings import SearchSettings
 from tuwen.types import BlockKind, HitKind, PageRecord, Passage
-
-DENSE, SPARSE, PAGE, IMAGE = "dense", "sparse", "page", "image"
-"""Vector names: a passage point carries the first two, a page point the last two."""
 
 _HEADINGS = 3
 """Innermost headings that a passage is encoded with."""
@@ -43,9 +44,9 @@ _PASSAGE_SHARE = 0.2
 """Of the lexical score: the part that a page's best passage gives; the page as a whole gives the rest."""
 _CONTENTS = 0.2
 """Factor for pages that only list contents: they hold the words of every page that they point to."""
-_FLOORS = {DENSE: 0.78}
-"""Score of an unrelated text: E5 cosines of anything lie above. BM25 and the descriptor start at 0."""
 _PASSAGE_FIELDS = (DENSE, SPARSE)
+_POOLED_PREFETCH = 4
+"""Points that pooled vectors find for each that late interaction is asked for."""
 
 
 class PassageInputs(NamedTuple):
@@ -64,13 +65,14 @@ class SearchQuery(NamedTuple):
     top_k: int = 10
 
 
-def vector_fields(encoders: Encoders) -> tuple[VectorField, ...]:
-    """The named vectors that an index for these encoders needs."""
-    kinds = {DENSE: encoders.dense, SPARSE: encoders.sparse, PAGE: encoders.sparse, IMAGE: encoders.image}
-    return tuple(
-        VectorField(name=name, kind=encoder.description.kind, dimension=encoder.description.dimension)
-        for name, encoder in kinds.items()
-    )
+class SecondStage(NamedTuple):
+    """A reranker, and what it needs."""
+
+    reranker: Reranker
+    read: Callable[[Candidate], RerankInput]
+    """What a candidate says, which the index does not hold."""
+    pages: int
+    """How many it scores, at least as many as are wanted."""
 
 
 def passage_inputs(passage: Passage, document_name: str) -> PassageInputs:
@@ -98,14 +100,31 @@ def encode_passages(passages: Sequence[Passage], document_name: str, encoders: E
     inputs = [passage_inputs(passage, document_name) for passage in passages]
     dense = encoders.dense.encode_texts([item.dense for item in inputs], "passage")
     sparse = encoders.sparse.encode_texts([item.sparse for item in inputs], "passage")
-    return [{DENSE: d, SPARSE: s} for d, s in zip(dense, sparse, strict=True)]
+    vectors: list[Mapping[str, Vector]] = [{DENSE: d, SPARSE: s} for d, s in zip(dense, sparse, strict=True)]
+    if encoders.late is None or _sees(encoders.late):
+        return vectors
+    late = encoders.late.encode_texts([item.dense for item in inputs], "passage")
+    return [{**v, **_late_vectors(encoders.late, many)} for v, many in zip(vectors, late, strict=True)]
 
 
 def encode_page(record: PageRecord, image: RGB, document_name: str, encoders: Encoders) -> Mapping[str, Vector]:
     """The vectors of a page point."""
     (sparse,) = encoders.sparse.encode_texts([page_input(record, document_name)], "passage")
     (picture,) = encoders.image.encode_images([image])
-    return {PAGE: sparse, IMAGE: picture}
+    vectors: Mapping[str, Vector] = {PAGE: sparse, IMAGE: picture}
+    if encoders.late is None or not _sees(encoders.late):
+        return vectors
+    (late,) = encoders.late.encode_images([image])
+    return {**vectors, **_late_vectors(encoders.late, late)}
+
+
+def _sees(encoder: LateEncoder) -> bool:
+    return "image" in encoder.description.modalities
+
+
+def _late_vectors(encoder: LateEncoder, vectors: Vector) -> Mapping[str, MultiVector]:
+    many = np.asarray(vectors, np.float32)
+    return {LATE: many, LATE_POOLED: encoder.pool(many)}
 
 
 def search(
@@ -113,7 +132,7 @@ def search(
     encoders: Encoders,
     index: PageIndex,
     settings: SearchSettings,
-    read: Callable[[Candidate], str] | None = None,
+    second: SecondStage | None = None,
 ) -> list[PageCandidate]:
     """The pages that match best, best first, at most ``query.top_k``.
 
@@ -121,16 +140,18 @@ def search(
         query: what to look for.
         encoders: those that the index was made with.
         index: where to look.
-        settings: weights, limits and the reranker.
-        read: the text of a candidate, which the index does not hold; a reranker that scores texts needs it,
-            ``none`` does not.
+        settings: weights and limits.
+        second: scores the best pages again, where there is a question to score them by.
 
     Raises:
         InvalidRequestError: neither text nor image is given.
     """
     queries = plan(query, encoders, settings)
     results = dict(zip((q.field for q in queries), index.query(queries), strict=True))
-    return rerank_pages(query.text, fuse(results, settings), build_reranker(settings), read)[: query.top_k]
+    pages = fuse(results, settings, floors(encoders))
+    if second is not None and query.text.strip():
+        pages = rerank_pages(query.text, pages[: max(second.pages, query.top_k)], second)
+    return pages[: query.top_k]
 
 
 def plan(query: SearchQuery, encoders: Encoders, settings: SearchSettings) -> list[VectorQuery]:
@@ -140,22 +161,31 @@ def plan(query: SearchQuery, encoders: Encoders, settings: SearchSettings) -> li
         (vectors[DENSE],) = encoders.dense.encode_texts([query.text], "query")
         (vectors[SPARSE],) = encoders.sparse.encode_texts([query.text], "query")
         vectors[PAGE] = vectors[SPARSE]
+        if query.image is None and "text" in encoders.image.description.modalities:  # words find pictures
+            (vectors[IMAGE],) = encoders.image.encode_texts([query.text], "query")
+        if encoders.late is not None:
+            (vectors[LATE],) = encoders.late.encode_texts([query.text], "query")
     if query.image is not None:
         (vectors[IMAGE],) = encoders.image.encode_images([query.image])
     if not vectors:
         raise InvalidRequestError("Give a question, an image, or both: there is nothing to search for.")
     limit = max(settings.prefetch, query.top_k)  # else a list shorter than what is asked for cuts the result
-    return [VectorQuery(field, vector, limit, query.where) for field, vector in vectors.items()]
+    return [_vector_query(field, vector, limit, query.where) for field, vector in vectors.items()]
 
 
-def rerank_pages(
-    text: str, pages: Sequence[PageCandidate], reranker: Reranker, read: Callable[[Candidate], str] | None = None
-) -> list[PageCandidate]:
+def _vector_query(field: str, vector: Vector, limit: int, where: Filter) -> VectorQuery:
+    if field != LATE:
+        return VectorQuery(field, vector, limit, where)
+    prefetch = VectorQuery(LATE_POOLED, vector, _POOLED_PREFETCH * limit, where)
+    return VectorQuery(field, vector, limit, where, (prefetch,))
+
+
+def rerank_pages(text: str, pages: Sequence[PageCandidate], second: SecondStage) -> list[PageCandidate]:
     """``pages`` in the reranker's order and with its scores; each page stands for itself by its best passage."""
     leads = [_lead(page) for page in pages]
-    texts = [read(lead) if read else "" for lead in leads]
+    inputs = [second.read(lead) if second.reranker.reads else RerankInput() for lead in leads]
     by_key = {(page.document_id, page.page): page for page in pages}
-    ranked = reranker.rerank(text, leads, texts)
+    ranked = second.reranker.rerank(text, leads, inputs)
     return [by_key[lead.document_id, lead.page]._replace(score=lead.score) for lead in ranked]
 
 
@@ -166,18 +196,30 @@ def _lead(page: PageCandidate) -> Candidate:
     return Candidate(page.document_id, page.page, HitKind.IMAGE, page.page, page.score, page.scores, page.page)
 
 
-def fuse(results: Mapping[str, Sequence[Scored]], settings: SearchSettings) -> list[PageCandidate]:
+def floors(encoders: Encoders) -> Mapping[str, float]:
+    """Scores of unrelated texts by vector name, from which a score begins to count; 0 for all others."""
+    return {DENSE: encoders.dense.description.score_floor}
+
+
+def fuse(
+    results: Mapping[str, Sequence[Scored]], settings: SearchSettings, floors: Mapping[str, float]
+) -> list[PageCandidate]:
     """Fuse the result lists by vector name into pages, best first.
 
     A page's score is the weighted mean of its best normalised scores; a list that does not hold the
     page counts 0 for it, and a list that is empty does not count at all.
+
+    Args:
+        results: by vector name.
+        settings: the weights.
+        floors: as :func:`floors` gives them.
     """
     weights = _weights(settings)
     total = sum(weights[name] for name, points in results.items() if points) or 1.0
     pages: dict[tuple[str, int], _Page] = {}
     for name, points in results.items():
         share = weights[name] / total
-        for point, score in zip(points, _normalised(name, points), strict=True):
+        for point, score in zip(points, _normalised(name, points, floors.get(name, 0.0)), strict=True):
             for page in point.payload.pages:
                 key = (point.payload.document_id, page)
                 pages.setdefault(key, _Page(*key)).add(name, point, share * score)
@@ -191,12 +233,12 @@ def _weights(settings: SearchSettings) -> dict[str, float]:
         SPARSE: settings.sparse_weight * _PASSAGE_SHARE,
         PAGE: settings.sparse_weight * (1 - _PASSAGE_SHARE),
         IMAGE: settings.image_weight,
+        LATE: settings.late_weight,
     }
 
 
-def _normalised(name: str, points: Sequence[Scored]) -> list[float]:
+def _normalised(name: str, points: Sequence[Scored], floor: float) -> list[float]:
     """Scores to 0..1, contents pages damped. The descriptor's cosine is kept: a poor best match is poor."""
-    floor = _FLOORS.get(name, 0.0)
     best = max((p.score for p in points if not p.payload.is_contents), default=None)
     if best is None:
         best = max((p.score for p in points), default=1.0)

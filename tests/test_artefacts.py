@@ -28,8 +28,9 @@ def sparse(ids: list[int]) -> SparseVector:
 
 ids = st.lists(st.integers(0, 2**32 - 1), max_size=6).map(sparse)
 dense = st.lists(st.floats(-1, 1, width=32), min_size=4, max_size=4).map(lambda v: np.array(v, np.float32))
-rows = st.fixed_dictionaries({"dense": dense, "sparse": ids})
-pages = st.fixed_dictionaries({"image": dense, "page": ids})
+late = st.lists(dense, min_size=1, max_size=3).map(np.stack)
+rows = st.fixed_dictionaries({"dense": dense, "sparse": ids, "late": late})
+pages = st.fixed_dictionaries({"image": dense, "page": ids, "late": late})
 
 
 def same(one: Vector, other: Vector) -> bool:

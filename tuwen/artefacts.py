@@ -16,9 +16,10 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from retrieval.base import DenseVector, SparseVector, Vector
+from retrieval.base import RGB, DenseVector, SparseVector, Vector
 from tuwen.blobs.base import Blobs
 from tuwen.errors import CorruptFileError
 from tuwen.types import PageRecord, Passage
@@ -86,6 +87,11 @@ class Artefacts:
         """The JPEG of the displayed page."""
         return self._blobs.get(self._key(document_id, "read", page, "jpg"))
 
+    def page_pixels(self, document_id: str, page: int) -> RGB:
+        """The picture of the displayed page."""
+        with Image.open(io.BytesIO(self.page_image(document_id, page))) as image:
+            return np.asarray(image.convert("RGB"))
+
     def put_passages(self, document_id: str, page: int, passages: Sequence[Passage]) -> str:
         """Store the passages that start on ``page``; their key."""
         key = self._key(document_id, "passages", page, "json.z")
@@ -129,18 +135,30 @@ class Artefacts:
 
 
 def _pack(group: str, rows: Sequence[Mapping[str, Vector]]) -> dict[str, NDArray[Any]]:
-    """Arrays ``group.name`` (dense, one row each) or ``group.name.{lengths,indices,values}`` (sparse, end to end)."""
+    """Arrays by ``group.name``: dense vectors one row each, other kinds end to end with their lengths.
+
+    Sparse vectors are ``group.name.{lengths,indices,values}``, multivectors ``group.name.{lengths,vectors}``.
+    """
     arrays: dict[str, NDArray[Any]] = {f"{group}.rows": np.array(len(rows))}
     for name in rows[0] if rows else ():
         column = [row[name] for row in rows]
-        sparse = [vector for vector in column if isinstance(vector, SparseVector)]
-        if sparse:
-            arrays[f"{group}.{name}.lengths"] = np.array([len(vector.indices) for vector in sparse], np.int64)
-            arrays[f"{group}.{name}.indices"] = np.concatenate([vector.indices for vector in sparse])
-            arrays[f"{group}.{name}.values"] = np.concatenate([vector.values for vector in sparse])
-        else:
-            arrays[f"{group}.{name}"] = np.stack(cast("list[DenseVector]", column))
+        for part, array in _pack_column(column).items():
+            arrays[f"{group}.{name}.{part}" if part else f"{group}.{name}"] = array
     return arrays
+
+
+def _pack_column(column: Sequence[Vector]) -> dict[str, NDArray[Any]]:
+    sparse = [vector for vector in column if isinstance(vector, SparseVector)]
+    if sparse:
+        return {
+            "lengths": np.array([len(vector.indices) for vector in sparse], np.int64),
+            "indices": np.concatenate([vector.indices for vector in sparse]),
+            "values": np.concatenate([vector.values for vector in sparse]),
+        }
+    full = cast("Sequence[DenseVector]", column)
+    if full[0].ndim == 1:
+        return {"": np.stack(full)}
+    return {"lengths": np.array([len(vectors) for vectors in full], np.int64), "vectors": np.concatenate(full)}
 
 
 def _unpack(group: str, arrays: Mapping[str, NDArray[Any]]) -> list[dict[str, Vector]]:
@@ -149,15 +167,18 @@ def _unpack(group: str, arrays: Mapping[str, NDArray[Any]]) -> list[dict[str, Ve
         owner, name, *part = key.split(".")
         if owner != group or name == "rows" or (part and part != ["lengths"]):
             continue
-        column: Iterable[Vector] = arrays[key]
-        if part:
-            stem = f"{group}.{name}"
-            ends = np.cumsum(arrays[key])[:-1]
-            parts = np.split(arrays[f"{stem}.indices"], ends), np.split(arrays[f"{stem}.values"], ends)
-            column = map(SparseVector, *parts)
+        column = _unpack_column(f"{group}.{name}", arrays) if part else arrays[key]
         for row, vector in zip(rows, column, strict=True):
             row[name] = vector
     return rows
+
+
+def _unpack_column(stem: str, arrays: Mapping[str, NDArray[Any]]) -> Iterable[Vector]:
+    ends = np.cumsum(arrays[f"{stem}.lengths"])[:-1]
+    if f"{stem}.vectors" in arrays:
+        return np.split(arrays[f"{stem}.vectors"], ends)
+    parts = np.split(arrays[f"{stem}.indices"], ends), np.split(arrays[f"{stem}.values"], ends)
+    return map(SparseVector, *parts)
 
 
 def _damaged(key: str) -> CorruptFileError:

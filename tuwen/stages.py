@@ -7,7 +7,6 @@ Running a stage again writes the same artefacts again.
 
 from __future__ import annotations
 
-import io
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
-from PIL import Image
-
 from ingest import pipeline
-from ingest.base import RGB, PageTask
+from ingest.base import PageTask
 from ingest.isolation import enter_child
 from ingest.passages import PASSAGES_VERSION, build_passages
 from retrieval.base import Encoders
@@ -130,11 +126,6 @@ def make_passages(document_id: str, pages: Sequence[int]) -> None:
         child.artefacts.put_passages(document_id, page, group)
 
 
-def _image(child: Child, document_id: str, page: int) -> RGB:
-    with Image.open(io.BytesIO(child.artefacts.page_image(document_id, page))) as image:
-        return np.asarray(image.convert("RGB"))
-
-
 def _records(artefacts: Artefacts, document_id: str, pages: Sequence[int]) -> Iterator[PageRecord]:
     return (artefacts.page(document_id, page) for page in pages)
 
@@ -147,7 +138,7 @@ def encode_pages(document_id: str, document_name: str, pages: Sequence[int]) -> 
     vectors = iter(encode_passages(everything, document_name, child.encoders))
     for page, group in by_page.items():
         of_passages = tuple(islice(vectors, len(group)))
-        record, image = child.artefacts.page(document_id, page), _image(child, document_id, page)
+        record, image = child.artefacts.page(document_id, page), child.artefacts.page_pixels(document_id, page)
         of_page = encode_page(record, image, document_name, child.encoders)
         child.artefacts.put_vectors(document_id, page, PageVectors(of_passages, of_page))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from retrieval.base import Encoders
-from tuwen.settings import EncoderSettings
+from retrieval.base import Encoder, Encoders, LateEncoder, Modality
+from tuwen.extras import needs_extra
+from tuwen.settings import DenseSettings, EmbeddingSettings, EncoderSettings, ImageSettings, LateSettings
 
 __all__ = ["build_encoders"]
 
@@ -15,19 +16,72 @@ def build_encoders(settings: EncoderSettings, home: Path) -> Encoders:
 
     Args:
         settings: which adapters, with their parameters.
-        home: data directory; what encoders build once is kept in ``home/cache``.
-    """
-    from retrieval.encoders.e5 import E5Encoder
-    from retrieval.encoders.lexical import LexicalEncoder
-    from retrieval.encoders.perceptual import PerceptualEncoder
+        home: data directory; what encoders build or find out once is kept in ``home/cache``.
 
-    match settings.dense.adapter:
-        case "e5":
-            dense = E5Encoder(home, settings.dense.threads)
+    Raises:
+        ConfigurationError: an adapter lacks a model, or a model may not be used.
+    """
+    from retrieval.encoders.lexical import LexicalEncoder
+
+    dense = _dense(settings.dense, home)
+    image = _image(settings.image, home)
+    if _is_same_model(settings.dense, settings.image):
+        image = dense  # loaded once
     match settings.sparse.adapter:
         case "lexical":
             sparse = LexicalEncoder(settings.sparse)
-    match settings.image.adapter:
+    return Encoders(dense, sparse, image, _late(settings.late, home))
+
+
+def _dense(settings: DenseSettings, home: Path) -> Encoder:
+    match settings.adapter:
+        case "e5":
+            from retrieval.encoders.e5 import E5Encoder
+
+            return E5Encoder(home, settings.threads)
+        case "sentence_transformers":
+            return _in_process(settings, home, "encoders.dense")
+        case "openai":
+            return _served(settings, home, "encoders.dense", ("text",))
+
+
+def _image(settings: ImageSettings, home: Path) -> Encoder:
+    match settings.adapter:
         case "perceptual":
-            image = PerceptualEncoder()
-    return Encoders(dense, sparse, image)
+            from retrieval.encoders.perceptual import PerceptualEncoder
+
+            return PerceptualEncoder()
+        case "sentence_transformers":
+            return _in_process(settings, home, "encoders.image")
+        case "openai":
+            return _served(settings, home, "encoders.image", ("text", "image"))
+
+
+def _late(settings: LateSettings, home: Path) -> LateEncoder | None:
+    match settings.adapter:
+        case "none":
+            return None
+        case "sentence_transformers":
+            from retrieval.encoders.sentence_transformers import LateSentenceTransformer
+
+            return LateSentenceTransformer(settings, home, "encoders.late")
+
+
+def _in_process(settings: EmbeddingSettings, home: Path, key: str) -> Encoder:
+    from retrieval.encoders.sentence_transformers import DenseSentenceTransformer
+
+    return DenseSentenceTransformer(settings, home, key)
+
+
+def _served(settings: EmbeddingSettings, home: Path, key: str, modalities: tuple[Modality, ...]) -> Encoder:
+    with needs_extra("server"):
+        from retrieval.encoders.openai import OpenAIEncoder
+    return OpenAIEncoder(settings, home, key, modalities)
+
+
+def _is_same_model(dense: DenseSettings, image: ImageSettings) -> bool:
+    """Whether one model in this process serves for both."""
+    shared = set(EmbeddingSettings.model_fields)
+    return dense.adapter == image.adapter == "sentence_transformers" and dense.model_dump(
+        include=shared
+    ) == image.model_dump(include=shared)

@@ -66,6 +66,7 @@ class E5Encoder:
             modalities=("text",),
             max_tokens=WINDOW,
             licence="MIT",
+            score_floor=0.78,
             fingerprint=f"e5/{VERSION}/{_packaged_hash()}",
         )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from retrieval.base import PageIndex, VectorField
 from retrieval.index.owner import index_owner
-from tuwen.errors import ConfigurationError
+from tuwen.extras import needs_extra
 from tuwen.settings import IndexSettings
 
 __all__ = ["index_owner", "open_index"]
@@ -33,10 +33,6 @@ def open_index(settings: IndexSettings, path: Path, fields: Sequence[VectorField
 
             return EdgeIndex(path, fields)
         case "server":
-            try:
+            with needs_extra("server"):
                 from retrieval.index.server import ServerIndex
-            except ModuleNotFoundError as error:
-                raise ConfigurationError(
-                    f"index.adapter is server, but {error.name} is not installed: pip install 'tuwen[server]'."
-                ) from error
             return ServerIndex(settings.server, path.name, fields)

