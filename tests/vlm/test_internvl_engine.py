@@ -13,7 +13,6 @@ import torch
 from tests.vlm.golden import CASES, CHECKPOINT
 from tuwen.errors import InvalidRequestError, ModelUnavailableError
 from vlm.base import CancelToken, Decoding, Tiling, VisionRequest, VisionResult
-from vlm.internvl import slots
 from vlm.internvl.choose import Chooser
 from vlm.internvl.engine import Engine, EngineLimits
 from vlm.internvl.load import Loaded
@@ -68,16 +67,15 @@ def fake_graphs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     captured: list[tuple[int, int]] = []
 
     class Graph:
-        def __init__(self, pool: SlotPool, rows: int, read: int, logits: torch.Tensor) -> None:
-            self.again = lambda: logits.copy_(pool._step(rows, read))
+        def __init__(self, pool: SlotPool, rows: int, read: int) -> None:
+            self.again = lambda: pool._step(rows, read)
 
         def replay(self) -> None:
             self.again()
 
     def capture(pool: SlotPool, rows: int, read: int) -> Any:
         captured.append((rows, read))
-        logits = torch.empty(rows, 326)
-        return slots._Captured(Graph(pool, rows, read, logits), logits)  # type: ignore[arg-type]
+        return Graph(pool, rows, read)
 
     monkeypatch.setattr(SlotPool, "_capture", capture)
     return captured
@@ -101,6 +99,14 @@ def test_captured_steps_give_the_same(
     assert model.generate(requests(18)) == alone
     assert model.generate(requests(18)) == alone
     assert len(captured) == len(set(captured))
+
+
+def test_graphs_that_cannot_be_captured_say_what_to_do(
+    make: Callable[..., InternVL], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vlm.internvl.engine._graphs", lambda *_: True)
+    with pytest.raises(ModelUnavailableError, match="graphs: false"):
+        make().generate(requests(1))
 
 
 def test_rows_join_and_leave_at_any_time(make: Callable[..., InternVL], alone: list[VisionResult]) -> None:

@@ -74,7 +74,7 @@ class Engine:
         self._image_id = image_id
         self._side = side
         self._limits = limits
-        budget = int(free_bytes(loaded.device) * limits.memory_share)
+        budget = int(free_bytes(loaded) * limits.memory_share)
         rows = limits.batch or default_rows(loaded.device)
         pools = plan(budget, KeyValueShape.of(loaded), limits.context_tokens, rows)
         if not pools:
@@ -128,7 +128,7 @@ class Engine:
 
     def free_bytes(self) -> int:
         """Memory of the device that nobody uses."""
-        return free_bytes(self._loaded.device)
+        return free_bytes(self._loaded)
 
     @property
     def pools(self) -> Sequence[tuple[int, int]]:
@@ -142,6 +142,8 @@ class Engine:
                 self._make_pools()
                 while not self._closed:
                     self._round()
+        except ModelUnavailableError as failure:
+            error = failure
         except Exception as failure:
             log.exception("the vision model has failed")
             error = ModelUnavailableError(f"The vision model has failed: {failure}")
@@ -222,15 +224,16 @@ class Engine:
                 return
         else:
             batch.join(slot, job)
+            job.pictures = None  # cut again should it lose its slot
 
     def _prefill(self, job: Job, pool: SlotPool, slot: int) -> None:
         """Read the prompt, and what was written before the job lost an earlier slot."""
         assert job.pictures
-        ids = torch.tensor([*job.prompt, *job.written], device=self._loaded.device)
-        embeddings = self._loaded.model.model.language_model.embed_tokens(ids)
+        ids = torch.tensor([*job.prompt, *job.written])
+        embeddings = self._loaded.model.model.language_model.embed_tokens(ids.to(self._loaded.device))
         if pictures := job.pictures.result():
-            features = torch.cat(self.vision.features(pictures)).to(embeddings)
-            embeddings[ids == self._image_id] = features
+            places = (ids == self._image_id).nonzero()[:, 0].to(embeddings.device)
+            embeddings.index_copy_(0, places, torch.cat(self.vision.features(pictures)).to(embeddings))
         logits = pool.prefill(slot, embeddings)
         first = self._choose(job, logits) if job.chooser else logits.argmax(-1)
         pool.start(slot, first)

@@ -68,8 +68,9 @@ def default_rows(device: torch.device) -> int:
     return 8 if device.type == "cpu" else 128
 
 
-def free_bytes(device: torch.device) -> int:
-    """Memory that nobody uses now: of the GPU; on a CPU half of the machine's."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+def free_bytes(loaded: Loaded) -> int:
+    """Memory that nobody uses now: of the GPUs, as if all had what the fullest has; on a CPU half of the machine's."""
+    if loaded.device.type == "cuda":
+        devices = {parameter.device for parameter in loaded.model.parameters()}
+        return min(torch.cuda.mem_get_info(device)[0] for device in devices) * len(devices)
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2

@@ -8,20 +8,16 @@ arithmetic. Everything else is the same code on CPU and GPU.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
+from tuwen.errors import ModelUnavailableError
 from vlm.internvl.load import Loaded
 from vlm.internvl.memory import KeyValueShape
 
-_READ_STEP = 256
-_BATCHES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96)
-
-
-class _Captured(NamedTuple):
-    graph: torch.cuda.CUDAGraph
-    logits: torch.Tensor
+_READ_STEP = 512
+_BATCHES = (1, 2, 4, 8, 16, 32, 64, 96)
 
 
 class _PrefillCache:
@@ -84,7 +80,7 @@ class SlotPool:
         self._dtype = loaded.dtype
         self._device = loaded.device
         self._graphs = graphs
-        self._captured: dict[tuple[int, int], _Captured | None] = {}
+        self._captured: dict[tuple[int, int], torch.cuda.CUDAGraph | None] = {}
         self._memory: Any = None
         self.slots = slots
         self.length = length
@@ -98,6 +94,8 @@ class SlotPool:
         self.positions = torch.zeros(slots, dtype=torch.long, device=self._device)
         self.numbers = torch.arange(slots, device=self._device)
         self._active = torch.zeros(slots, dtype=torch.long, device=self._device)
+        vocabulary = loaded.model.lm_head.out_features
+        self._logits = torch.zeros(slots, vocabulary, dtype=loaded.dtype, device=self._device)
 
     def prefill(self, slot: int, embeddings: torch.Tensor) -> torch.Tensor:
         """Read a prompt of shape (tokens, hidden) into ``slot``; the logits of the next token, shape (vocabulary,)."""
@@ -130,17 +128,16 @@ class SlotPool:
             longest: tokens of the longest row, the one to be read included.
 
         Returns:
-            Logits, shape (at least ``rows``, vocabulary); valid until the next step.
+            Logits, shape (slots, vocabulary); those of the first ``rows`` are new, and valid until the next step.
         """
         key = (self._batch(rows), min(-(-longest // _READ_STEP) * _READ_STEP, self.length))
-        captured = self._captured.get(key)
-        if captured:
-            captured.graph.replay()
-            return captured.logits
-        logits = self._step(*key)
+        if graph := self._captured.get(key):
+            graph.replay()
+            return self._logits
+        self._step(*key)
         if self._graphs and key not in self._captured:
             self._captured[key] = self._capture(*key)
-        return logits
+        return self._logits
 
     def shrink(self, slots: int) -> None:
         """Keep the first ``slots`` only, and give the memory of the others back."""
@@ -151,22 +148,23 @@ class SlotPool:
                 store[layer] = store[layer][:slots].clone()
         self.tokens, self.positions = self.tokens[:slots].clone(), self.positions[:slots].clone()
         self.numbers, self._active = self.numbers[:slots].clone(), self._active[:slots].clone()
+        self._logits = self._logits[:slots].clone()
         self.slots = slots
 
     def _batch(self, rows: int) -> int:
         return next((size for size in _BATCHES if rows <= size <= self.slots), self.slots)
 
-    def _step(self, rows: int, read: int) -> torch.Tensor:
+    def _step(self, rows: int, read: int) -> None:
+        """All results go to tensors that stay, so that graphs may share the rest of their memory."""
         positions = self.positions[:rows]
         visible = torch.arange(read, device=self._device) <= positions[:, None]
         mask = torch.zeros(visible.shape, dtype=self._dtype, device=self._device)
         mask = mask.masked_fill_(~visible, torch.finfo(self._dtype).min)[:, None, None]
         embeddings = self._model.model.language_model.embed_tokens(self.tokens[:rows])[:, None]
         hidden = self._forward(embeddings, positions[:, None], mask, _DecodeCache(self, rows, read))
-        logits: torch.Tensor = self._model.lm_head(hidden[:, 0])
-        self.tokens[:rows] = logits.argmax(-1)
+        self._logits[:rows] = self._model.lm_head(hidden[:, 0])
+        self.tokens[:rows] = self._logits[:rows].argmax(-1)
         positions += self._active[:rows]
-        return logits
 
     def _forward(
         self,
@@ -186,15 +184,19 @@ class SlotPool:
         hidden: torch.Tensor = output.last_hidden_state
         return hidden
 
-    def _capture(self, rows: int, read: int) -> _Captured | None:
+    def _capture(self, rows: int, read: int) -> torch.cuda.CUDAGraph | None:
         """Record the step that just ran; None where there is no memory for it, so that it stays eager."""
-        graph = torch.cuda.CUDAGraph()
         try:
+            graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(
                 graph, pool=self._memory, stream=torch.cuda.current_stream(), capture_error_mode="thread_local"
             ):
-                logits = self._step(rows, read)
+                self._step(rows, read)
         except torch.OutOfMemoryError:
             return None
+        except RuntimeError as error:
+            raise ModelUnavailableError(
+                f"CUDA graphs cannot be captured here: {error}. Switch them off: set graphs: false for this model."
+            ) from error
         self._memory = self._memory or graph.pool()
-        return _Captured(graph, logits)
+        return graph

@@ -84,7 +84,10 @@ def pixel_values(tiles: Sequence[Tiles], device: torch.device, dtype: torch.dtyp
     """
     import torch
 
-    stacked = torch.from_numpy(np.concatenate(tiles)).to(device, non_blocking=True)
+    stacked = torch.from_numpy(np.concatenate(tiles))
+    if device.type == "cuda":  # from pageable memory the copy would wait for all that the device has still to do
+        stacked = stacked.pin_memory()
+    stacked = stacked.to(device, non_blocking=True)
     mean = torch.tensor(_MEAN, device=device).view(1, 3, 1, 1)
     std = torch.tensor(_STD, device=device).view(1, 3, 1, 1)
     pixels = stacked.permute(0, 3, 1, 2).contiguous().to(torch.float32).div_(255)
