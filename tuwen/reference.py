@@ -119,12 +119,16 @@ def _type(field: FieldInfo) -> str:
 def _type_name(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return " or ".join(f"`{choice}`" for choice in get_args(annotation))
+    if get_origin(annotation) is tuple:
+        return f"list of {_type_name(get_args(annotation)[0])}"
     parts = get_args(annotation) or (annotation,)
     names = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path", NoneType: "empty"}
     return " or ".join(names[part] for part in parts)
 
 
 def _yaml(value: object) -> str:
+    if isinstance(value, tuple):
+        return yaml.safe_dump(list(value), allow_unicode=True, default_flow_style=True).strip()
     return "null" if value is None else yaml.safe_dump(value, allow_unicode=True).removesuffix("...\n").strip()
 
 

@@ -256,15 +256,34 @@ class AnswerSettings(_Section):
     )
 
 
+class ServedModelSettings(_Section):
+    """Servers with the chat endpoint of the OpenAI API (vLLM, LMDeploy, SGLang …), for `adapter: openai`."""
+
+    urls: tuple[str, ...] = Field(
+        ("http://localhost:8000/v1",), description="addresses of replicas, each up to and with /v1"
+    )
+    api_key: str | None = Field(None, repr=False, description="key, where the servers want one")
+    concurrency: int = Field(32, gt=0, description="requests under way at once, at each replica")
+    timeout_s: float = Field(120.0, gt=0, description="time for a connection, and between two pieces of a text")
+    attempts: int = Field(6, gt=0, description="a request is tried so often while servers are busy or away")
+    max_image_pixels: int = Field(4_000_000, gt=0, description="a larger image is scaled down before it is sent")
+    structured_output: bool = Field(True, description="the servers take response_format with a JSON schema")
+    send_tiles: bool = Field(
+        False, description="send min_tiles and max_tiles as mm_processor_kwargs, which vLLM takes for InternVL"
+    )
+
+
 class VisionModelSettings(_Section):
     """A vision-language model. Tasks with the same model, device and bounds share one in memory."""
 
-    adapter: Literal["none", "internvl", "transformers"] = Field(
+    adapter: Literal["none", "internvl", "openai", "transformers"] = Field(
         "none",
         description="none: do without; internvl: InternVL3 and its descendants in this process, on a GPU; "
-        "transformers: another model that transformers knows, for transcription alone",
+        "openai: a served model; transformers: another model that transformers knows, for transcription alone",
     )
-    model: str = Field("Yougen/InternVL3Fangwusha2B", description="folder, or id on the model hub")
+    model: str = Field(
+        "Yougen/InternVL3Fangwusha2B", description="folder, id on the model hub, or name under which it is served"
+    )
     revision: str | None = Field(None, description="commit on the hub, so that it stays the same; the newest otherwise")
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         "auto", description="of the weights; auto: bfloat16 on a GPU, float32 on a CPU"
@@ -283,6 +302,7 @@ class VisionModelSettings(_Section):
     min_tiles: int = Field(1, ge=1, le=40, description="an image is cut into at least so many tiles of 448 pixels")
     max_tiles: int = Field(12, ge=1, le=40, description="and at most so many; more show smaller print and take longer")
     max_tokens: int = Field(1024, ge=1, description="a text that is longer is cut off")
+    served: ServedModelSettings = ServedModelSettings()
 
     @model_validator(mode="after")
     def _tiles_in_order(self) -> Self:

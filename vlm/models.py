@@ -61,6 +61,17 @@ class VisionModels:
 
 def build_vision_model(settings: VisionModelSettings, cache: Path) -> VisionModel:
     """The model that ``settings`` name; its adapter is not ``none``. Cheap: nothing is loaded yet."""
+    if settings.adapter == "openai":
+        from vlm.served import ServedModel, ServedOptions
+
+        return ServedModel(
+            ServedOptions(
+                model=settings.model,
+                revision=settings.revision,
+                context_tokens=settings.context_tokens,
+                **settings.served.model_dump(),
+            )
+        )
     if settings.adapter == "transformers":
         from vlm.native import NativeModel, NativeOptions
 

@@ -8,6 +8,7 @@ from tuwen.settings import ModelSettings, Settings
 from vlm.internvl.model import InternVL
 from vlm.models import VisionModels
 from vlm.native import NativeModel
+from vlm.served import ServedModel
 
 
 def settings(**tasks: dict[str, object]) -> ModelSettings:
@@ -30,6 +31,13 @@ def test_a_specialist_may_transcribe_alone(tmp_path: Path) -> None:
     models = VisionModels(settings(transcribe={"adapter": "transformers", "model": "x/y"}, answer={}), tmp_path)
     assert isinstance(models.transcribe, NativeModel)
     assert isinstance(models.answer, InternVL)
+
+
+def test_a_model_may_be_served(tmp_path: Path) -> None:
+    served = {"adapter": "openai", "served": {"urls": ["http://a/v1", "http://b/v1"]}}
+    models = VisionModels(settings(transcribe=served, answer=served), tmp_path)
+    assert isinstance(models.answer, ServedModel)
+    assert models.transcribe is models.answer
 
 
 def test_nothing_is_looked_for_before_it_is_needed(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Conformance of the ``VisionModel`` seam, over all adapters: what any of them may be relied on for."""
 
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,18 +10,26 @@ import pytest
 
 from tests.vlm import llava
 from tests.vlm.golden import CHECKPOINT
+from tests.vlm.server import ChatServer
 from tuwen.errors import InvalidRequestError, ModelUnavailableError
 from vlm.base import CancelToken, Decoding, Message, Tiling, VisionModel, VisionRequest
 from vlm.fake import FakeVisionModel
 from vlm.internvl.model import InternVL, InternVLOptions
 from vlm.native import NativeModel, NativeOptions
+from vlm.served import ServedModel, ServedOptions
 
 MODELS: dict[str, Callable[[Path], VisionModel]] = {
     "fake": lambda _cache: FakeVisionModel(context_tokens=10_000),
     "internvl": lambda cache: InternVL(InternVLOptions(str(CHECKPOINT)), cache),
+    "openai": lambda _cache: ServedModel(ServedOptions("tiny", (_server().url,))),
     "transformers": lambda cache: NativeModel(NativeOptions(str(_llava(cache)))),
 }
 """Makes each adapter, given a folder for what it keeps."""
+
+
+@functools.cache
+def _server() -> ChatServer:
+    return ChatServer()
 
 
 def _llava(cache: Path) -> Path:
