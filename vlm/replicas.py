@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,10 @@ class Replica:
         self.client = client
         self.under_way = 0
         self.failed_at = float("-inf")
+
+    def ask(self, body: dict[str, Any]) -> AbstractContextManager[httpx.Response]:
+        """A chat completion, to be read as it comes."""
+        return self.client.stream("POST", "chat/completions", json=body)
 
 
 class Replicas:
@@ -93,8 +97,16 @@ class Replicas:
 
     def context(self) -> int | None:
         """Tokens that a request may have, where a server says so (vLLM does). Raises ModelUnavailableError."""
-        length = self._entry(self.best()).get("max_model_len")
-        return length if isinstance(length, int) else None
+        failures = []
+        for replica in self._all:
+            try:
+                length = self._entry(replica).get("max_model_len")
+            except ModelUnavailableError as error:
+                replica.failed_at = time.monotonic()
+                failures.append(error)
+            else:
+                return length if isinstance(length, int) else None
+        raise failures[0]
 
     def check(self) -> None:
         """Reach every server. Raises ModelUnavailableError if one is away or does not serve the model."""

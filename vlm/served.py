@@ -185,10 +185,7 @@ class ServedModel:
         replica = self._replicas.best()
         prompt, written, told = count_tokens(request), 0, None
         try:
-            with (
-                self._replicas.using(replica),
-                replica.client.stream("POST", "chat/completions", json=sent) as response,
-            ):
+            with self._replicas.using(replica), replica.ask(sent) as response:
                 self._replicas.check_status(response)
                 for chunk in chunks(response):
                     told = chunk.finish or told

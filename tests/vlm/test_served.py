@@ -118,7 +118,8 @@ def test_another_replica_takes_over(make: Callable[..., ServedModel], server: Ch
     away = ChatServer()
     url = away.url
     away.stop()
-    model = make(urls=(url, server.url), context_tokens=1000)
+    model = make(urls=(url, server.url))
+    assert model.description.context_tokens == serving.CONTEXT
     assert [result.finish_reason for result in model.generate([ASK] * 8)] == ["length"] * 8
 
 
