@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from evals.samples import degrade
 from evals.samples.common import A4, COMPANY, Sample
 from evals.samples.contract_text import ARTICLES, ITEMS, SELLER, TITLE
 from evals.samples.flow import Flow, Frame, TableStyle
-from evals.samples.sheet import DrawnBlock, Glyph, Sheet, Style, rgb
+from evals.samples.seals import draw_seal
+from evals.samples.sheet import Sheet, Style, rgb
 from tuwen.types import BlockKind
 
 FILE = "采购合同（扫描件）.pdf"
@@ -19,7 +18,6 @@ _BODY = Style("serif", 11.5)
 _TABLE = TableStyle(
     Style("serif", 9.5), Style("serif-bold", 9.5), head_fill=(1, 1, 1), rule=(0.2, 0.2, 0.2), grid=True, leading=1.5
 )
-_RED = rgb("#d2232a")
 _INK = rgb("#20408c")
 _DPI = 150
 _SKEWS = (0.55, -0.35, 0.7)
@@ -84,25 +82,7 @@ def _signatures(flow: Flow) -> Sheet:
             sheet.text(x, top + 16 + number * 44, line, _BODY, block)
             if number == 2:
                 sheet.text(x + 104, top + 14 + number * 44, signer, Style("serif-bold", 17, _INK, 3), block, before="")
-    _seal(stamps, (flow.frame.x0 + 142, top + 44), COMPANY, stamps.block(BlockKind.SEAL))
-    _seal(stamps, (flow.frame.x0 + 362, top + 48), SELLER, stamps.block(BlockKind.SEAL))
+    draw_seal(stamps, (flow.frame.x0 + 142, top + 44), COMPANY, stamps.block(BlockKind.SEAL))
+    draw_seal(stamps, (flow.frame.x0 + 362, top + 48), SELLER, stamps.block(BlockKind.SEAL))
     flow.y = top + 200
     return stamps
-
-
-def _seal(sheet: Sheet, center: tuple[float, float], name: str, block: DrawnBlock) -> None:
-    x, y = center
-    radius = 57.0
-    sheet.circle(x, y, radius, stroke=_RED, width=3)
-    star = []
-    for n in range(10):
-        reach = 15 if n % 2 == 0 else 15 * 0.382
-        angle = math.radians(-90 + 36 * n)
-        star.append((x + reach * math.cos(angle), y + reach * math.sin(angle)))
-    sheet.path(star, closed=True, fill=_RED)
-    style = Style("serif-bold", 13.5, _RED)
-    span = 246.0
-    for n, char in enumerate(name):
-        angle = -span / 2 + span * n / (len(name) - 1)
-        sheet.turned(Glyph(char, x - style.size / 2, style), y - radius + 17, angle, center, block)
-    sheet.text(x, y + 38, "合同专用章", Style("serif-bold", 11.5, _RED, 1), block, align=0.5)

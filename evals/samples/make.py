@@ -2,7 +2,8 @@
 
 Writes next to this file, in the form of a dataset: ``documents/``, ``ocr.jsonl`` (exact text of every page),
 ``queries.jsonl`` (questions, with the quote and boxes that answer each) and ``truth.jsonl`` (blocks, lines, table
-cells). The same versions of the fonts and libraries write the same bytes.
+cells); and a second one in ``hard/``, of documents that deceive or resist a reader. The same versions of the fonts and
+libraries write the same bytes.
 """
 
 from __future__ import annotations
@@ -10,25 +11,40 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from evals.samples import contract, fonts, handbook, notice, paper, register, report, slides
+from evals.samples import contract, fonts, handbook, hard_pages, notice, paper, register, report, slides
 from evals.samples.common import Sample
-from evals.samples.questions import ANSWERABLE, UNANSWERABLE
+from evals.samples.questions import ANSWERABLE, UNANSWERABLE, Question
 from evals.samples.truth import Record, locate, pages
 from tuwen.errors import TuwenError
 
 HERE = Path(__file__).parent
-BUILDERS: dict[str, Callable[[], Sample]] = {
-    module.FILE: module.build for module in (handbook, report, paper, contract, notice, slides, register)
+HARD = "hard"
+"""Folder of the second set."""
+
+
+class SampleSet(NamedTuple):
+    """Documents and the questions on them."""
+
+    builders: Mapping[str, Callable[[], Sample]]
+    answerable: Sequence[Question]
+    unanswerable: Sequence[str]
+
+
+MODULES = (handbook, report, paper, contract, notice, slides, register)
+SETS = {
+    "": SampleSet({module.FILE: module.build for module in MODULES}, ANSWERABLE, UNANSWERABLE),
+    HARD: SampleSet(hard_pages.BUILDERS, hard_pages.ANSWERABLE, hard_pages.UNANSWERABLE),
 }
 
 
-def queries(samples: Sequence[Sample]) -> Iterator[Record]:
+def queries(samples: Sequence[Sample], answerable: Sequence[Question], unanswerable: Sequence[str]) -> Iterator[Record]:
     """Questions in the form of DESIGN section 7, each answer with its quote and boxes under ``evidence``."""
     by_file = {sample.file: sample for sample in samples}
-    for number, item in enumerate(ANSWERABLE, 1):
+    for number, item in enumerate(answerable, 1):
         sample = by_file[item.file]
         evidence = [place for quote in (item.quote, *item.also) for place in locate(sample, quote)]
         yield {
@@ -40,7 +56,7 @@ def queries(samples: Sequence[Sample]) -> Iterator[Record]:
             "tags": [*sample.tags, *item.tags],
             "evidence": evidence,
         }
-    for number, question in enumerate(UNANSWERABLE, 1):
+    for number, question in enumerate(unanswerable, 1):
         yield {
             "id": f"u{number:02d}",
             "question": question,
@@ -58,7 +74,12 @@ def write(folder: Path) -> None:
         UnavailableError: the fonts are missing.
     """
     fonts.require()
-    samples = [build() for build in BUILDERS.values()]
+    for name, chosen in SETS.items():
+        _write_set(folder / name, chosen)
+
+
+def _write_set(folder: Path, chosen: SampleSet) -> None:
+    samples = [build() for build in chosen.builders.values()]
     documents = folder / "documents"
     documents.mkdir(parents=True, exist_ok=True)
     for sample in samples:
@@ -66,7 +87,7 @@ def write(folder: Path) -> None:
     records = [record for sample in samples for record in pages(sample)]
     _write(folder / "truth.jsonl", records)
     _write(folder / "ocr.jsonl", ({key: record[key] for key in ("file", "page", "text", "tags")} for record in records))
-    _write(folder / "queries.jsonl", queries(samples))
+    _write(folder / "queries.jsonl", queries(samples, chosen.answerable, chosen.unanswerable))
 
 
 def _write(path: Path, records: Iterable[Record]) -> None:

@@ -13,9 +13,9 @@ from PIL import Image
 
 import evals.samples
 from evals.dataset import load_dataset
-from evals.samples import degrade, fonts, register, slides, truth
+from evals.samples import degrade, fonts, hard_pages, register, slides, truth
 from evals.samples.common import Sample
-from evals.samples.make import BUILDERS
+from evals.samples.make import HARD, SETS
 from tuwen.errors import UnavailableError
 from tuwen.types import Box, fold_space
 
@@ -176,8 +176,25 @@ def test_the_same_script_writes_the_same_bytes() -> None:
     assert register.build().data == register.build().data
 
 
-def test_every_document_has_a_builder() -> None:
-    assert set(BUILDERS) == {path.name for path in DOCUMENTS.iterdir()}
+@pytest.mark.parametrize("name", SETS)
+def test_every_document_has_a_builder(name: str) -> None:
+    assert set(SETS[name].builders) == {path.name for path in (FOLDER / name / "documents").iterdir()}
+
+
+@needs_fonts
+@pytest.mark.parametrize("file", [hard_pages.GARBLED, hard_pages.INJECTED, hard_pages.TWO_UP])
+def test_the_script_still_draws_the_hard_pages_that_are_committed(file: str) -> None:
+    sample = SETS[HARD].builders[file]()
+    committed = [page for page in records(f"{HARD}/truth.jsonl") if page["file"] == file]
+    assert json.loads(json.dumps(list(truth.pages(sample)))) == committed
+    with pymupdf.open(stream=sample.data) as drawn, pymupdf.open(FOLDER / HARD / "documents" / file) as kept:
+        assert drawn[0].get_text() == kept[0].get_text()
+        assert drawn[0].get_pixmap(dpi=50).samples == kept[0].get_pixmap(dpi=50).samples
+
+
+def test_the_hard_set_is_a_dataset() -> None:
+    loaded = load_dataset(FOLDER / HARD)
+    assert {ref.file for query in loaded.queries for ref in query.relevant} == set(loaded.files)
 
 
 def test_missing_fonts_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
