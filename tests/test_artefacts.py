@@ -13,7 +13,7 @@ from tuwen.blobs import FolderBlobs
 from tuwen.errors import CorruptFileError, NotFoundError
 from tuwen.types import Box, PageRecord, Passage, PassageSpan, Word
 
-PRINTS = Fingerprints("r1", "p1", "e1")
+PRINTS = Fingerprints("c1", "r1", "p1", "e1")
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_pages_and_passages_round_trip(artefacts: Artefacts) -> None:
 def test_another_fingerprint_reads_nothing_old(artefacts: Artefacts, tmp_path: Path) -> None:
     artefacts.put_passages("d", 1, [])
     with pytest.raises(NotFoundError):
-        Artefacts(FolderBlobs(tmp_path), Fingerprints("r1", "p2", "e1")).passages("d", 1)
+        Artefacts(FolderBlobs(tmp_path), Fingerprints("c1", "r1", "p2", "e1")).passages("d", 1)
 
 
 @pytest.mark.parametrize("damage", [b"", b"garbage", b"PK\x03\x04 but no archive"])

@@ -30,6 +30,7 @@ _PASSAGES = TypeAdapter(tuple[Passage, ...])
 class Fingerprints(NamedTuple):
     """Of the stages that leave artefacts; each includes those that it builds on."""
 
+    convert: str
     read: str
     passages: str
     encode: str
@@ -59,6 +60,20 @@ class Artefacts:
     def original(self, document_id: str) -> AbstractContextManager[Path]:
         """The document's bytes as a local file."""
         return self._blobs.local_path(self._original(document_id))
+
+    def put_converted(self, document_id: str, source: BinaryIO) -> str:
+        """Store the PDF that a document was converted to, streamed; its key."""
+        key = self._key(document_id, "convert", 0, "pdf")
+        self._blobs.put(key, source)
+        return key
+
+    def converted(self, document_id: str) -> AbstractContextManager[Path]:
+        """The PDF that a document was converted to, as a local file."""
+        return self._blobs.local_path(self._key(document_id, "convert", 0, "pdf"))
+
+    def has_converted(self, document_id: str) -> bool:
+        """Whether a document was converted under this fingerprint."""
+        return self._blobs.exists(self._key(document_id, "convert", 0, "pdf"))
 
     def has_original(self, document_id: str) -> bool:
         """Whether the bytes are there."""

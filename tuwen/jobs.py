@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from ingest.media import OFFICE
 from retrieval.base import Filter, IndexPoint, PageIndex, PointPayload, point_id
 from tuwen import stages
 from tuwen.artefacts import Artefacts, Fingerprints
@@ -29,17 +30,24 @@ from tuwen.types import DocumentStatus, HitKind, VerdictCode
 
 _ENCODE_BATCH = 12
 _STAGE_TIMEOUT_S = 1800.0
+_MARGIN_S = 30.0
+"""Between the time limit that a converter has and the one that its process has."""
 _DAMAGE = (CorruptFileError, NotFoundError)
 
 
 class Stage(StrEnum):
     """Stages as the ledger names them."""
 
+    CONVERT = "convert"
     INSPECT = "inspect"
     READ = "read"
     PASSAGES = "passages"
     ENCODE = "encode"
     INDEX = "index"
+
+
+_OF_THE_WHOLE = (Stage.CONVERT, Stage.INSPECT, Stage.PASSAGES)
+"""Stages that concern no single page."""
 
 
 class IngestEvent(NamedTuple):
@@ -124,6 +132,11 @@ class Job:
             self._pages = result
             self._catalog.set_pages(self.document.document_id, result)
             return
+        if task.stage is Stage.CONVERT:  # what was read before came from another conversion
+            self._pages = 0
+            self._catalog.ledger.forget(self.document.document_id)
+            self._record(task.stage, task.pages, seconds, result)
+            return
         artefact = result.artefact if task.stage is Stage.READ else None
         self._record(task.stage, task.pages, seconds / len(task.pages), artefact)
         if task.stage is Stage.READ:
@@ -143,7 +156,7 @@ class Job:
             self._begin_again(error)
             return
         is_original_gone = isinstance(error, NotFoundError)
-        if is_original_gone or isinstance(error, UnavailableError) or task.stage in (Stage.INSPECT, Stage.PASSAGES):
+        if is_original_gone or isinstance(error, UnavailableError) or task.stage in _OF_THE_WHOLE:
             raise error
         if len(task.pages) > 1:
             self.pending.extend(self._encode(page) for page in task.pages)
@@ -166,6 +179,9 @@ class Job:
 
     def _run(self) -> Iterator[list[Task]]:
         """One list of tasks a phase; each phase begins when the one before is through."""
+        if self._must_convert():
+            self._emit(Stage.CONVERT, DocumentStatus.PROCESSING)
+            yield [self._convert()]
         if not self._pages:
             yield [self._task(Stage.INSPECT, (), stages.inspect, self._limits.open_timeout_s)]
         yield self._phase(Stage.READ, [self._read(page) for page in self._open(Stage.READ, self._all_pages())])
@@ -181,6 +197,12 @@ class Job:
         yield self._phase(Stage.ENCODE, [self._encode(*batch) for batch in batches])
         yield from self._apply(self._finished(Stage.ENCODE))
         self._finish()
+
+    def _must_convert(self) -> bool:
+        """Whether pages are to be read of a document that is not converted, or by another LibreOffice only."""
+        if self.document.media_type not in OFFICE or self._artefacts.has_converted(self.document.document_id):
+            return False
+        return not self._pages or bool(self._open(Stage.READ, self._all_pages()))
 
     def _unreadable(self) -> TuwenError:
         """Why no page could be read: the one reason that all have, if they have one."""
@@ -266,6 +288,11 @@ class Job:
     def _read(self, page: int) -> Task:
         arguments = (self.document.media_type, page, self._password)
         return self._task(Stage.READ, (page,), stages.read_page, self._limits.page_timeout_s, *arguments)
+
+    def _convert(self) -> Task:
+        arguments = (self.document.media_type, self._password)
+        patience = self._limits.convert_timeout_s * 2 + _MARGIN_S  # a first start that restarts counts twice
+        return self._task(Stage.CONVERT, (0,), stages.convert_original, patience, *arguments)
 
     def _make_passages(self, pages: tuple[int, ...]) -> Task:
         return self._task(Stage.PASSAGES, (0,), stages.make_passages, _STAGE_TIMEOUT_S, pages)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,10 @@ from typing import Any, NamedTuple, TypeVar
 from ingest import pipeline
 from ingest.base import PageTask
 from ingest.isolation import enter_child
+from ingest.media import OFFICE, PDF
+from ingest.office import convert
 from ingest.passages import PASSAGES_VERSION, build_passages
+from ingest.workspace import SPOOL
 from retrieval.base import Encoders
 from retrieval.encoders import build_encoders
 from retrieval.search import encode_page, encode_passages
@@ -46,12 +50,16 @@ class PageOutcome(NamedTuple):
 
 
 def stage_fingerprints(settings: Settings, encoders: Encoders) -> Fingerprints:
-    """Fingerprints of the stages under ``settings``; each covers the stages before it."""
+    """Fingerprints of the stages under ``settings``; each covers the stages before it.
+
+    Conversion stands apart: another LibreOffice makes no page that was read before stale, and counts once a document is
+    read again (:mod:`tuwen.jobs`).
+    """
     read = pipeline.fingerprint(settings.ingest)
     cut = settings.ingest.passages.model_dump()
     passages = fingerprint(read=read, version=PASSAGES_VERSION, parameters=cut, tokens=encoders.dense.description.name)
     encode = fingerprint(passages=passages, encoders=encoders.fingerprint)
-    return Fingerprints(read, passages, encode)
+    return Fingerprints(convert.fingerprint(), read, passages, encode)
 
 
 class Child:
@@ -90,20 +98,43 @@ def _this() -> Child:
     return _child
 
 
-def inspect(document_id: str, media_type: str, password: str | None) -> int:
-    """Open the original and count its pages. Raises DocumentError."""
+def convert_original(document_id: str, media_type: str, password: str | None) -> str:
+    """Convert the original of an office document to PDF and store that; its key. Raises DocumentError."""
     child = _this()
-    with child.artefacts.original(document_id) as path:
-        return pipeline.inspect(path, media_type, password, child.settings.ingest)
+    timeout, spool = child.settings.ingest.limits.convert_timeout_s, child.home / SPOOL
+    with (
+        child.artefacts.original(document_id) as path,
+        convert.converted(path, media_type, password, timeout, spool) as pdf,
+        pdf.open("rb") as source,
+    ):
+        return child.artefacts.put_converted(document_id, source)
+
+
+def inspect(document_id: str, media_type: str, password: str | None) -> int:
+    """Open a document and count its pages. Raises DocumentError."""
+    child = _this()
+    with _readable(child, document_id, media_type) as (path, kind):
+        return pipeline.inspect(path, kind, password, child.settings.ingest)
 
 
 def read_page(document_id: str, media_type: str, page: int, password: str | None) -> PageOutcome:
     """Read one page and store its record and image. Raises DocumentError."""
     child = _this()
-    with child.artefacts.original(document_id) as path:
-        result = pipeline.read_page(PageTask(path, media_type, page, password, child.settings.ingest))
+    with _readable(child, document_id, media_type) as (path, kind):
+        result = pipeline.read_page(PageTask(path, kind, page, password, child.settings.ingest))
     key = child.artefacts.put_page(document_id, result.record, result.image)
     return PageOutcome(key, result.record.verdict.codes)
+
+
+@contextmanager
+def _readable(child: Child, document_id: str, media_type: str) -> Iterator[tuple[Path, str]]:
+    """The file whose pages are read, and what it is: the original, or what it was converted to."""
+    if media_type in OFFICE:
+        with child.artefacts.converted(document_id) as path:
+            yield path, PDF
+    else:
+        with child.artefacts.original(document_id) as path:
+            yield path, media_type
 
 
 def make_passages(document_id: str, pages: Sequence[int]) -> None:

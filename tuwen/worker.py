@@ -4,9 +4,9 @@ One worker process owns the index; CPU work runs in a pool of child processes, s
 document are read in parallel with those of others. Every finished page and stage is in the ledger before
 the next depends on it: after ``kill -9`` the next worker repeats at most what was in flight.
 
-A document goes through five phases: *inspect* (count pages), *read* (each page), *passages* (the whole
-document), *encode* (batches of pages) and *index* (in this process). A page that fails is tried again
-until the ledger quarantines it, and then costs a warning; a failure of the document's own ends only that
+A document goes through six phases: *convert* (office files, to PDF), *inspect* (count pages), *read* (each page),
+*passages* (the whole document), *encode* (batches of pages) and *index* (in this process). A page that fails is tried
+again until the ledger quarantines it, and then costs a warning; a failure of the document's own ends only that
 document; a failure of the stores (disk full) ends the run, and the next run goes on.
 """
 

@@ -1,12 +1,10 @@
 """HTML: what a browser shows, in the page's encoding, and no connection to anywhere."""
 
-import socket
-import threading
-
 import pytest
 from opencc import OpenCC
 
 from tests.ingest.drawing import picture, png
+from tests.ingest.listening import listening
 
 PAGE = """<html><head><meta charset="{charset}"><title>公告</title><style>.x {{display: none}}</style></head><body>
 <h1>采购公告</h1><p>项目编号 <b>CG-2026-018</b>，预算三百万元。</p><p class="x">隐藏的字</p>
@@ -15,26 +13,8 @@ PAGE = """<html><head><meta charset="{charset}"><title>公告</title><style>.x {
 
 @pytest.fixture
 def listener():
-    """A local server that only counts who calls."""
-    calls = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.2)
-        done = threading.Event()
-
-        def serve():
-            while not done.is_set():
-                try:
-                    connection, _ = server.accept()
-                except TimeoutError:
-                    continue
-                calls.append(connection.recv(1000))
-                connection.close()
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}", calls
-        done.set()
-        thread.join()
+    with listening() as server:
+        yield server
 
 
 def text_of(document) -> str:

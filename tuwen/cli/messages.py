@@ -67,6 +67,7 @@ _MESSAGES: Mapping[str, tuple[str, str]] = {
     ),
     "score": ("Score", "得分"),
     "skipped": ("Skipped {path}: {reason}", "已跳过 {path}：{reason}"),
+    "stage_convert": ("converting", "转换"),
     "stage_inspect": ("opening", "打开"),
     "stage_read": ("reading", "识别"),
     "stage_passages": ("cutting", "切分"),
