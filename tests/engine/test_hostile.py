@@ -5,9 +5,11 @@ import time
 import zlib
 from pathlib import Path
 
+import docx
 import pymupdf
 import pytest
 
+from ingest.office import soffice
 from tests.engine import faults
 from tests.engine.drawing import draw_pdf, report
 from tests.ingest.packing import locked, mail, zipped
@@ -57,6 +59,9 @@ def test_every_file_ends_in_a_status_and_none_harms_another(tmp_path: Path, sett
             "预算通知", "三季度预算为四百二十万元，请各位知悉。\n", {"附件.txt": "附件说：质保期三年。".encode()}
         ).as_bytes()
     )
+    plan = docx.Document()
+    plan.add_paragraph("第七号项目的验收日期是二〇二七年三月一日。")
+    plan.save(files / "计划.docx")
     (files / "huge.pdf").write_bytes(HUGE_PAGE)
     (files / "huge.png").write_bytes(huge_picture())
     locked_pdf(files / "locked.pdf")
@@ -65,6 +70,7 @@ def test_every_file_ends_in_a_status_and_none_harms_another(tmp_path: Path, sett
         outcomes = {d.path: d.error.code if d.error else d.status for d in first.documents}
         assert outcomes == {
             "page.pdf": "ready",
+            "计划.docx": "ready" if soffice.version() != "none" else "converter_missing",
             "资料.zip/项目/第二期.pdf": "ready",
             "通知.eml": "ready",
             "通知.eml/附件.txt": "ready",
