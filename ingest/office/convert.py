@@ -81,8 +81,8 @@ def _failure(path: Path, password: str | None, outcome: str) -> DocumentError:
         if password:
             return WrongPasswordError("The password does not open the file.")
         return PasswordRequiredError("The file is encrypted; give its password.")
-    if outcome.startswith("failed"):
-        return CorruptFileError(f"LibreOffice {outcome}.")
+    if outcome.startswith("failed: "):
+        return CorruptFileError(f"LibreOffice cannot convert the file: {outcome.removeprefix('failed: ')}")
     return CorruptFileError("LibreOffice cannot open the file; it is damaged or incomplete.")
 
 
