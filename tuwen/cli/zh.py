@@ -9,7 +9,7 @@ what has no pair here, ready to paste, and which pairs nothing says any more.
 SENTENCES = {
     # tuwen
     "The question is empty.": "问题是空的，请输入问题。",
-    "The documents are not in this index: settings or models have changed, or the index was moved away. Run `tuwen ingest` once more, on any path: it indexes all of them again.": "文档不在当前索引中：设置或模型有变，或者索引被移走了。请对任意路径再运行一次 `tuwen ingest`，全部文档会重新编入索引。",
+    "The documents are not in this index: settings or models have changed, or the index was moved away. Run `tuwen ingest` once more, on any path: it indexes all of them again.": "文档不在当前索引中：设置或模型有变，或者索引被移走了。请对任意路径再运行一次 `tuwen ingest`，会重新为全部文档建索引。",
     "TUWEN_HOME {home} cannot be made: {reason}.": "无法创建数据目录 {home}（TUWEN_HOME）：{reason}。",
     "{path} cannot be opened any more: {reason}.": "{path} 已无法打开：{reason}。",
     "{path} was written to while it was taken in; ingest it again.": "{path} 在导入过程中被改动了，请重新导入。",
@@ -29,7 +29,7 @@ SENTENCES = {
     "Two readers disagree on this page; check its wording against the picture.": "两种识别方法的结果不一致，文字请与原图核对。",
     "The model repeated itself on this page; the plain reading is used.": "模型在本页反复输出相同内容，已改用普通识别结果。",
     "The model wrote text that is not on this page; it is left out.": "模型写了本页上没有的文字，已略去。",
-    "The page holds text that cannot be seen; it is left out.": "本页含有看不见的文字，已略去。",
+    "The page holds text that cannot be seen; it is left out.": "本页含有不可见文字，已略去。",
     "There is something on this page, but nothing could be read.": "本页有内容，但什么也没能识别出来。",
     # models of retrieval
     "The settings need {package}, which is not installed: pip install 'tuwen[{extra}]'.": "当前设置需要 {package}，但它没有安装：请运行 pip install 'tuwen[{extra}]'。",
@@ -84,8 +84,8 @@ SENTENCES = {
     "cannot be used: {error}": "无法使用：{error}",
     "is locked by another process; try again when that one is done": "被另一个进程锁住，请等它结束后再试",
     "cannot be written: the file, its folder or the file system is read-only": "不能写入：文件、所在文件夹或文件系统是只读的",
-    "cannot be opened or made; check that its folder exists and belongs to you": "无法打开或创建，请检查所在文件夹是否存在、是否归您所有",
-    "cannot be opened; check that it belongs to you": "无法打开，请检查它是否归您所有",
+    "cannot be opened or made; check that its folder exists and belongs to you": "无法打开或创建，请检查所在文件夹是否存在、是否归当前用户所有",
+    "cannot be opened; check that it belongs to you": "无法打开，请检查它是否归当前用户所有",
     "cannot grow: the disk is full; free some space, then try again": "无法增大：磁盘已满，请腾出空间后再试",
     "is damaged; restore it from a backup, or move it away and ingest again": "已损坏，请从备份恢复，或将其移走后重新导入",
     "is not a tuwen catalog, or is damaged; restore it from a backup, or move it away": "不是 tuwen 的文档库，或已损坏；请从备份恢复，或将其移走",
@@ -114,7 +114,7 @@ SENTENCES = {
     "give --image FILE, the picture to mark the quote on": "请同时给出 --image 文件，引文将标在这张图片上。",
     # ingest
     "Looking at {path}": "查看 {path} 的操作",
-    "Looking into {path}": "打开压缩包 {path} 的操作",
+    "Looking into {path}": "打开 {path} 的操作",
     "Unpacking {path}": "解压 {path} 的操作",
     "{reason} needs more memory than is allowed (ingest.limits.max_memory_mb).": "{reason}所需内存超过上限（ingest.limits.max_memory_mb）。",
     "{reason} was killed from outside, as the system does when memory runs out.": "{reason}被外部强行终止，系统在内存不足时会这样做。",
@@ -305,7 +305,7 @@ FOREIGN = {
     "convert": "转换",
     "encode": "编码",
     "failed": "失败",
-    "index": "入库",
+    "index": "建索引",
     "inspect": "打开",
     "passages": "切分",
     "path": "路径",
