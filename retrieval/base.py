@@ -197,6 +197,21 @@ class PageIndex(Protocol):
         """Ids of matching points, streamed."""
         ...
 
+    def points(self, where: Filter | None = None) -> Iterable[IndexPoint]:
+        """Matching points whole, streamed: to compare or to move an index."""
+        ...
+
+    def older(self) -> Iterable[PageIndex]:
+        """Indexes that other sets of encoders left in the same place, each open until the next is asked for.
+
+        What is deleted must leave them too, since their settings may come back.
+        """
+        ...
+
+    def drop(self) -> None:
+        """Remove the index for good, and close it."""
+        ...
+
     def optimize(self) -> None:
         """Build what makes queries fast; slow, off the request path."""
         ...

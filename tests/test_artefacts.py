@@ -82,5 +82,5 @@ def test_damage_is_named(artefacts: Artefacts, tmp_path: Path, damage: bytes) ->
 def test_remove_takes_everything(artefacts: Artefacts, tmp_path: Path) -> None:
     artefacts.put_passages("d", 1, [])
     artefacts.put_passages("e", 1, [])
-    assert artefacts.remove("d") == 1
+    assert artefacts.remove("d") == (0, 1)
     assert [path.parts[-3] for path in tmp_path.rglob("*.json.z")] == ["e"]

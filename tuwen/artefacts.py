@@ -6,9 +6,11 @@ so that one prefix holds all of a document and a changed stage never reads an ol
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,6 +26,12 @@ from tuwen.blobs.base import Blobs
 from tuwen.errors import CorruptFileError
 from tuwen.types import PageRecord, Passage
 
+_EXTENSIONS: Mapping[str, tuple[str, ...]] = {
+    "convert": ("pdf",),
+    "read": ("json.z", "jpg"),
+    "passages": ("json.z",),
+    "encode": ("npz",),
+}
 _PASSAGES = TypeAdapter(tuple[Passage, ...])
 
 
@@ -35,12 +43,32 @@ class Fingerprints(NamedTuple):
     passages: str
     encode: str
 
+    def of(self, stage: str) -> str:
+        """The fingerprint under which the ledger keeps ``stage``; what is indexed is what was encoded."""
+        return str(getattr(self, "encode" if stage == "index" else stage))
+
 
 class PageVectors(NamedTuple):
     """Vectors by name: of each passage that starts on a page, in order, and of the page itself."""
 
     passages: tuple[Mapping[str, Vector], ...]
     page: Mapping[str, Vector]
+
+
+class Stored(NamedTuple):
+    """Keys of the artefacts of a document."""
+
+    current: set[str]
+    """Of the stages as they are now."""
+    old: set[str]
+    """Of other settings or models."""
+
+
+class Removed(NamedTuple):
+    """Blobs that left the store."""
+
+    originals: int
+    artefacts: int
 
 
 class Artefacts:
@@ -79,9 +107,35 @@ class Artefacts:
         """Whether the bytes are there."""
         return self._blobs.exists(self._original(document_id))
 
-    def remove(self, document_id: str) -> int:
-        """Remove everything of a document; the number of blobs."""
-        return self._blobs.delete_prefix(f"documents/{document_id}/")
+    def remove(self, document_id: str) -> Removed:
+        """Remove everything of a document; how much there was."""
+        originals = int(self._blobs.delete(self._original(document_id)))
+        return Removed(originals, self._blobs.delete_prefix(f"documents/{document_id}/"))
+
+    def document_ids(self) -> dict[str, int]:
+        """Documents that anything is stored of, with the number of blobs."""
+        return Counter(key.split("/")[1] for key in self._blobs.keys("documents/"))
+
+    def stored(self, document_id: str) -> Stored:
+        """What is there of a document."""
+        keys = set(self._blobs.keys(f"documents/{document_id}/"))
+        current = tuple(self._folder(document_id, stage) for stage in Fingerprints._fields)
+        now = {key for key in keys if key.startswith(current)}
+        return Stored(now, keys - now - {self._original(document_id)})
+
+    def keys(self, document_id: str, stage: str, pages: Iterable[int]) -> set[str]:
+        """The keys that a stage leaves behind for these pages."""
+        return {self._key(document_id, stage, page, extension) for page in pages for extension in _EXTENSIONS[stage]}
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove single artefacts."""
+        for key in keys:
+            self._blobs.delete(key)
+
+    def original_digest(self, document_id: str) -> str:
+        """SHA-256 of the stored original."""
+        with self.original(document_id) as path, path.open("rb") as source:
+            return hashlib.file_digest(source, "sha256").hexdigest()
 
     def put_page(self, document_id: str, record: PageRecord, image: bytes) -> str:
         """Store a page record and its JPEG; the record's key."""
@@ -144,9 +198,11 @@ class Artefacts:
     def _original(document_id: str) -> str:
         return f"documents/{document_id}/original"
 
+    def _folder(self, document_id: str, stage: str) -> str:
+        return f"documents/{document_id}/{stage}-{self._fingerprints.of(stage)}/"
+
     def _key(self, document_id: str, stage: str, page: int, extension: str) -> str:
-        fingerprint = getattr(self._fingerprints, stage)
-        return f"documents/{document_id}/{stage}-{fingerprint}/{page:06d}.{extension}"
+        return f"{self._folder(document_id, stage)}{page:06d}.{extension}"
 
 
 def _pack(group: str, rows: Sequence[Mapping[str, Vector]]) -> dict[str, NDArray[Any]]:

@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-
-from pydantic import Field
 
 from ingest.discovery import Opening
 from ingest.isolation import ChildSandbox
@@ -19,23 +17,24 @@ from ingest.pipeline import load_image, read_image_text
 from ingest.workspace import SPOOL, sweep
 from retrieval.base import PageIndex
 from retrieval.grounding import verify
-from retrieval.index import index_owner
 from retrieval.search import SearchQuery
-from tuwen import __version__
-from tuwen.catalog import Catalog, PageState
-from tuwen.errors import InvalidRequestError
+from tuwen.catalog import Catalog
+from tuwen.doctor import Checkup, check_up
+from tuwen.errors import InvalidRequestError, NotFoundError
 from tuwen.intake import take_in_all
-from tuwen.jobs import IngestEvent, OnEvent, Stage
-from tuwen.lookup import Lookup, PageImage
+from tuwen.jobs import IngestEvent, OnEvent, Stage, Stores
+from tuwen.lookup import Lookup, PageImage, check_page
 from tuwen.parts import TENANT, Parts
+from tuwen.removal import delete, finish_deletes
 from tuwen.settings import Settings, default_home, load_settings
+from tuwen.status import EngineStatus, status_of
 from tuwen.types import (
     Answer,
     Document,
     DocumentStatus,
     IngestReport,
-    Model,
     PageRecord,
+    Receipt,
     RefusalReason,
     SearchResult,
     Timings,
@@ -50,19 +49,6 @@ _REFUSALS = {
 
 def _ignore(_event: IngestEvent) -> None:
     """For callers that do not wait for progress."""
-
-
-class EngineStatus(Model):
-    """Outcome of ``tuwen status``."""
-
-    version: str
-    preset: str
-    home: str
-    documents: dict[str, int] = Field(description="number by status")
-    pages: int = Field(description="pages in the index")
-    stages: dict[str, dict[str, int]] = Field(description="ledger entries by stage and state")
-    warnings: dict[str, int] = Field(description="page warnings by code")
-    index_owner: str | None = Field(description="the process that holds the index, if any")
 
 
 class Tuwen:
@@ -125,6 +111,7 @@ class Tuwen:
             UnavailableError: a store is full, read-only or gone.
         """
         stores = self.parts.stores  # the index is held from here on
+        finish_deletes(self.parts)
         spool = self.home / SPOOL
         sweep(spool)
         limits = self.settings.ingest.limits
@@ -133,9 +120,7 @@ class Tuwen:
             opening = Opening(sandbox, limits, spool, password)
             outcomes, skipped = take_in_all(paths, opening, into, self.catalog, self.parts.artefacts)
         self._requeue_stale()
-        passwords = {document.document_id: password for document in outcomes} if password else {}
-        Worker(stores, self.parts.setup, on_event).drain(passwords)
-        self._lookup.forget()
+        self._drain(stores, on_event, {document.document_id: password for document in outcomes} if password else {})
         return IngestReport(documents=tuple(map(self._outcome, outcomes)), skipped=tuple(skipped))
 
     def search(
@@ -203,6 +188,90 @@ class Tuwen:
         """The picture of a page, and its record. Raises NotFoundError."""
         return self._lookup.page_image(document_id, page)
 
+    def delete(self, references: Sequence[str]) -> tuple[Receipt, ...]:
+        """Remove documents from every store, each with the versions that it replaced; one receipt a version.
+
+        Args:
+            references: ids, or beginnings of ids; all are looked up before anything is removed.
+
+        Raises:
+            NotFoundError: one is not there; nothing was removed.
+            UnavailableError: a store cannot be reached: all are hidden, and giving the command again goes on.
+        """
+        try:
+            return delete(references, self.parts)
+        finally:
+            self._lookup.forget()
+
+    def retry(
+        self,
+        references: Sequence[str] = (),
+        collection: str | None = None,
+        password: str | None = None,
+        on_event: OnEvent = _ignore,
+    ) -> tuple[Document, ...]:
+        """Try again documents that failed, and pages that were given up.
+
+        Args:
+            references: ids, or beginnings of ids; all that failed when there is none.
+            collection: where to look; everywhere when None.
+            password: for encrypted files among them.
+            on_event: called with progress.
+
+        Returns:
+            The documents that there was something to try again of, as they are now.
+
+        Raises:
+            NotFoundError: no such document or collection.
+            UnavailableError: a store is full, read-only or gone.
+        """
+        stores = self.parts.stores  # the index must be free before anything is queued
+        where = self.catalog.collection(TENANT, collection) if collection else None
+        ids = [self.catalog.document(one, collection=where).document_id for one in references] or None
+        again = [document.document_id for document in self.catalog.retry_failed(where, tenant=TENANT, ids=ids)]
+        self._drain(stores, on_event, dict.fromkeys(again, password) if password else {}, again)
+        return tuple(map(self.catalog.document, again))
+
+    def reread(
+        self, reference: str, pages: Sequence[int] = (), password: str | None = None, on_event: OnEvent = _ignore
+    ) -> Document:
+        """Read pages again; the document answers as before meanwhile.
+
+        Args:
+            reference: id, or the beginning of one.
+            pages: numbers from 1; all when there is none.
+            password: for an encrypted file.
+            on_event: called with progress.
+
+        Raises:
+            NotFoundError: no such document or page.
+            UnavailableError: a store is full, read-only or gone.
+        """
+        stores = self.parts.stores  # the index must be free before anything is queued
+        document = self.catalog.document(reference)
+        for page in pages:
+            check_page(document, page)
+        self.catalog.ledger.forget(document.document_id, pages=[0, *pages] if pages else None)
+        self.catalog.requeue(document.document_id)
+        self._drain(stores, on_event, {document.document_id: password} if password else {}, [document.document_id])
+        return self.catalog.document(document.document_id)
+
+    def doctor(self, *, fix: bool = False, on_event: OnEvent = _ignore) -> Checkup:
+        """Find what one store holds and another does not know of; with ``fix``, mend it.
+
+        Args:
+            fix: else nothing is changed.
+            on_event: called with progress, where documents must go through stages again.
+
+        Raises:
+            IndexLockedError: another process holds the index.
+            UnavailableError: a store cannot be read or written.
+        """
+        try:
+            return check_up(self.parts, lambda ids: self._drain(self.parts.stores, on_event, {}, ids), fix=fix)
+        finally:
+            self._lookup.forget()
+
     def documents(self, collection: str = "default") -> list[Document]:
         """The documents of a collection, in the order in which they were added; ``default`` is always there.
 
@@ -214,17 +283,7 @@ class Tuwen:
 
     def status(self) -> EngineStatus:
         """What is stored and in work; does not touch the index."""
-        stats = self.catalog.stats(tenant=TENANT)
-        return EngineStatus(
-            version=__version__,
-            preset=self.settings.preset,
-            home=str(self.home),
-            documents=dict(stats.documents),
-            pages=stats.pages.get(Stage.INDEX, {}).get(PageState.DONE, 0),
-            stages={stage: dict(states) for stage, states in stats.pages.items()},
-            warnings=dict(stats.warnings),
-            index_owner=index_owner(self.parts.index_path),
-        )
+        return status_of(self.parts)
 
     @property
     def catalog(self) -> Catalog:
@@ -236,8 +295,21 @@ class Tuwen:
         """The vector index; held until :meth:`close`."""
         return self.parts.index
 
+    def _drain(
+        self, stores: Stores, on_event: OnEvent, passwords: Mapping[str, str], only: Sequence[str] | None = None
+    ) -> None:
+        try:
+            Worker(stores, self.parts.setup, on_event).drain(passwords, only)
+        finally:
+            self._lookup.forget()
+
     def _outcome(self, added: Document) -> Document:
-        return added if added.status is DocumentStatus.DUPLICATE else self.catalog.document(added.document_id)
+        if added.status is DocumentStatus.DUPLICATE:
+            return added
+        try:
+            return self.catalog.document(added.document_id)
+        except NotFoundError:  # someone deleted it meanwhile
+            return added.model_copy(update={"status": DocumentStatus.CANCELLED})
 
     def _requeue_stale(self) -> None:
         """Queue again what is not in this index: settings or models have changed, or the index was moved away."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from ingest.media import OFFICE
 from retrieval.base import Filter, IndexPoint, PageIndex, PointPayload, point_id
@@ -84,6 +85,18 @@ class Task(NamedTuple):
     timeout: float
 
 
+def point_ids(document_id: str, page: int, artefacts: Artefacts) -> list[UUID]:
+    """Ids of the points of a page: one for each passage that starts on it, and the page's own.
+
+    Raises:
+        NotFoundError: its passages are not stored.
+        CorruptFileError: they are damaged.
+    """
+    passages = artefacts.passages(document_id, page)
+    texts = [point_id(document_id, page, passage.kind, passage.ordinal) for passage in passages]
+    return [*texts, point_id(document_id, page, HitKind.IMAGE, page)]
+
+
 class Job:
     """One leased document on its way through the phases."""
 
@@ -126,6 +139,15 @@ class Job:
             self._catalog.fail(self.document.document_id, error.problem, owner=self.document.owner)
             self._emit(Stage.READ, DocumentStatus.FAILED)
 
+    def sweep(self) -> None:
+        """Remove what was written after the document was deleted; nothing where it lives."""
+        document_id = self.document.document_id
+        try:
+            self._catalog.document(document_id, tenant=self.document.tenant)
+        except NotFoundError:
+            self._index.delete(Filter(documents=(document_id,)))
+            self._artefacts.remove(document_id)
+
     def succeeded(self, task: Task, result: Any, seconds: float) -> None:
         """Record a finished task."""
         if task.stage is Stage.INSPECT:
@@ -138,6 +160,8 @@ class Job:
             self._record(task.stage, task.pages, seconds, result)
             return
         artefact = result.artefact if task.stage is Stage.READ else None
+        if task.stage is Stage.PASSAGES:
+            self._catalog.ledger.forget(self.document.document_id, [Stage.ENCODE, Stage.INDEX], result)
         self._record(task.stage, task.pages, seconds / len(task.pages), artefact)
         if task.stage is Stage.READ:
             self._catalog.clear_warnings(self.document.document_id, task.pages)  # of an earlier reading
@@ -234,24 +258,37 @@ class Job:
         return tasks
 
     def _apply(self, pages: list[int]) -> Iterator[list[Task]]:
-        """Write the points of ``pages`` that are not in the index yet, a batch a step: leases must be renewed."""
+        """Write the points of ``pages`` that are not in the index yet, a batch a step: leases must be renewed.
+
+        Points of an earlier reading answer until the new ones are in; then those that have no successor leave.
+        """
         todo = self._open(Stage.INDEX, pages)
-        if len(todo) == len(pages):  # nothing of this fingerprint is in: what is there comes from an earlier reading
+        before = set(self._index.ids(Filter(documents=(self.document.document_id,))))
+        if before and len(todo) == len(pages):  # of another fingerprint: none may be vouched for once overwritten
             self._catalog.ledger.forget(self.document.document_id, [Stage.INDEX])
-            self._index.delete(Filter(documents=(self.document.document_id,)))
         self._phase(Stage.INDEX, [])
-        for start in range(0, len(todo), _ENCODE_BATCH):
-            batch = todo[start : start + _ENCODE_BATCH]
-            began = time.perf_counter()
-            try:
-                points = [point for page in batch for point in self._points(page)]
-            except _DAMAGE as error:
-                self._begin_again(error)
+        try:
+            for start in range(0, len(todo), _ENCODE_BATCH):
+                self._write_points(todo[start : start + _ENCODE_BATCH])
                 yield []
-                return
-            self._index.upsert(points)
-            self._record(Stage.INDEX, tuple(batch), (time.perf_counter() - began) / len(batch), None)
+            if before:
+                self._remove(before - self._expected(pages))
+        except _DAMAGE as error:
+            self._begin_again(error)
             yield []
+
+    def _write_points(self, pages: list[int]) -> None:
+        began = time.perf_counter()
+        self._index.upsert([point for page in pages for point in self._points(page)])
+        self._record(Stage.INDEX, tuple(pages), (time.perf_counter() - began) / len(pages), None)
+
+    def _remove(self, obsolete: set[UUID]) -> None:
+        if obsolete:
+            self._index.delete(Filter(documents=(self.document.document_id,), points=tuple(obsolete)))
+
+    def _expected(self, pages: list[int]) -> set[UUID]:
+        document_id = self.document.document_id
+        return {identity for page in pages for identity in point_ids(document_id, page, self._artefacts)}
 
     def _points(self, page: int) -> Iterator[IndexPoint]:
         document = self.document
@@ -309,7 +346,7 @@ class Job:
         return list(range(1, self._pages + 1))
 
     def _fingerprint(self, stage: Stage) -> str:
-        return self._fingerprints.encode if stage is Stage.INDEX else str(getattr(self._fingerprints, stage))
+        return self._fingerprints.of(stage)
 
     def _finished(self, stage: Stage) -> list[int]:
         return sorted(self._catalog.ledger.done_pages(self.document.document_id, stage, self._fingerprint(stage)))

@@ -12,7 +12,7 @@ from retrieval.search import SearchQuery, SecondStage, search
 from tuwen.errors import IndexStaleError, NotFoundError
 from tuwen.jobs import Stage
 from tuwen.parts import TENANT, Parts
-from tuwen.types import Box, DocumentStatus, Hit, HitKind, PageRecord, Passage
+from tuwen.types import Box, Document, DocumentStatus, Hit, HitKind, PageRecord, Passage
 from tuwen.views import hit_text
 
 
@@ -23,6 +23,12 @@ class PageImage(NamedTuple):
     record: PageRecord
 
 
+def check_page(document: Document, page: int) -> None:
+    """Raises NotFoundError where the document has no such page."""
+    if not document.pages or not 1 <= page <= document.pages:
+        raise NotFoundError(f"{document.name} has {document.pages or 0} pages; there is no page {page}.")
+
+
 class Lookup:
     """Reads what the stages of ingestion left behind; keeps the records that it read last."""
 
@@ -30,11 +36,14 @@ class Lookup:
         self._parts = parts
 
     def find(self, query: SearchQuery) -> list[PageCandidate]:
-        """The pages that match best, best first."""
+        """The pages that match best, best first; of a document that was deleted meanwhile, none."""
         parts = self._parts
         settings = parts.settings.search
         second = SecondStage(parts.reranker, self._rerank_input, settings.reranker.pages)
-        return search(query, parts.encoders, parts.index, settings, second)
+        found = search(query, parts.encoders, parts.index, settings, second)
+        ids = list({page.document_id for page in found})
+        alive = {document.document_id for document in parts.catalog.documents(tenant=TENANT, ids=ids).documents}
+        return [page for page in found if page.document_id in alive]
 
     def where(self, collection: str) -> Filter:
         """The condition that a document of ``collection`` may answer.
@@ -50,7 +59,8 @@ class Lookup:
                 "The documents are not in this index: settings or models have changed, or the index was moved away. "
                 "Run `tuwen ingest` once more, on any path: it indexes all of them again."
             )
-        return Filter(tenant=TENANT, collection=found.name, exclude_documents=tuple(catalog.hidden(found)))
+        hidden = catalog.hidden(found).union(catalog.stale(Stage.INDEX, self._parts.fingerprints.encode))
+        return Filter(tenant=TENANT, collection=found.name, exclude_documents=tuple(hidden))
 
     def hit(self, words: str, found: PageCandidate) -> Hit:
         """What to show of a page, with the boxes of what matched ``words``."""
@@ -82,8 +92,7 @@ class Lookup:
     def page(self, document_id: str, page: int) -> PageRecord:
         """What was read from a page. Raises NotFoundError."""
         document = self._parts.catalog.document(document_id)
-        if not document.pages or not 1 <= page <= document.pages:
-            raise NotFoundError(f"{document.name} has {document.pages or 0} pages; there is no page {page}.")
+        check_page(document, page)
         return self.record(document.document_id, page)
 
     def page_image(self, document_id: str, page: int) -> PageImage:
@@ -107,10 +116,12 @@ class Lookup:
             self.__dict__.pop(kept, None)
 
     def _passages(self, found: PageCandidate) -> tuple[Passage, ...]:
-        return tuple(self._passage(one.document_id, one.start_page, one.ordinal) for one in found.passages)
+        return tuple(passage for one in found.passages if (passage := self._passage(one)) is not None)
 
-    def _passage(self, document_id: str, page: int, ordinal: int) -> Passage:
-        return next(p for p in self._page_passages(document_id, page) if p.ordinal == ordinal)
+    def _passage(self, found: Candidate) -> Passage | None:
+        """None for one that is no longer there: the document was cut anew since its points were written."""
+        cut = self._page_passages(found.document_id, found.start_page)
+        return next((passage for passage in cut if passage.ordinal == found.ordinal), None)
 
     def _rerank_input(self, candidate: Candidate) -> RerankInput:
         """What a reranker reads: the passage, or the page where no passage matched; the picture of the page."""
@@ -119,7 +130,8 @@ class Lookup:
         if "text" in reads and candidate.kind is HitKind.IMAGE:
             text = self.record(document_id, page).text
         elif "text" in reads:
-            text = self._passage(document_id, candidate.start_page, candidate.ordinal).text
+            passage = self._passage(candidate)
+            text = passage.text if passage else ""
         if "image" in reads:
             image = self._parts.artefacts.page_pixels(document_id, page)
         return RerankInput(text, image)

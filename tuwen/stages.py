@@ -28,6 +28,7 @@ from retrieval.encoders import build_encoders
 from retrieval.search import encode_page, encode_passages
 from tuwen.artefacts import Artefacts, Fingerprints, PageVectors
 from tuwen.blobs import open_blobs
+from tuwen.errors import CorruptFileError, NotFoundError
 from tuwen.fingerprint import fingerprint
 from tuwen.settings import Settings
 from tuwen.types import PageRecord, Passage, VerdictCode
@@ -137,12 +138,15 @@ def _readable(child: Child, document_id: str, media_type: str) -> Iterator[tuple
             yield path, media_type
 
 
-def make_passages(document_id: str, pages: Sequence[int]) -> None:
+def make_passages(document_id: str, pages: Sequence[int]) -> tuple[int, ...]:
     """Cut a document into passages and store them by the page they start on.
 
     Args:
         document_id: whose pages have all been read, quarantined ones apart.
         pages: the pages that have a record, ascending.
+
+    Returns:
+        The pages whose passages differ from those stored before: what was made of these is to be made again.
     """
     child = _this()
     passages = build_passages(
@@ -153,8 +157,17 @@ def make_passages(document_id: str, pages: Sequence[int]) -> None:
     by_page: dict[int, list[Passage]] = {page: [] for page in pages}
     for passage in passages:
         by_page[passage.page].append(passage)
-    for page, group in by_page.items():
-        child.artefacts.put_passages(document_id, page, group)
+    changed = [page for page, group in by_page.items() if _stored_passages(child, document_id, page) != tuple(group)]
+    for page in changed:
+        child.artefacts.put_passages(document_id, page, by_page[page])
+    return tuple(changed)
+
+
+def _stored_passages(child: Child, document_id: str, page: int) -> tuple[Passage, ...] | None:
+    try:
+        return child.artefacts.passages(document_id, page)
+    except (NotFoundError, CorruptFileError):  # not cut yet, or to be cut again because of this
+        return None
 
 
 def _records(artefacts: Artefacts, document_id: str, pages: Sequence[int]) -> Iterator[PageRecord]:

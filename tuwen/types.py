@@ -317,6 +317,16 @@ class IngestReport(Model):
     skipped: tuple[Skipped, ...] = ()
 
 
+class Receipt(Model):
+    """What of a deleted document left each store."""
+
+    document_id: str
+    catalog: int = Field(description="rows: the document, its ledger and its warnings")
+    blobs: int = Field(description="originals")
+    index: int = Field(description="points")
+    artefacts: int = Field(description="page records, pictures, passages and vectors")
+
+
 class Hit(Model):
     """One page that matches a query, with the place that matched best."""
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import Any
+from typing import Any, NamedTuple
 
 from pebble import ProcessPool
 
@@ -31,6 +31,13 @@ _RENEW_S = 15.0
 _ACTIVE_DOCUMENTS = 4
 
 
+class _Queue(NamedTuple):
+    """Which documents a worker takes, and the passwords of encrypted ones by id."""
+
+    only: Sequence[str] | None
+    passwords: Mapping[str, str]
+
+
 class Worker:
     """Drives leased documents to their end."""
 
@@ -40,48 +47,54 @@ class Worker:
         self._settings = setup.settings
         self._on_event = on_event
         self._owner = this_owner()
+        self._dropped: list[Job] = []
         self._size = setup.settings.ingest.workers or os.cpu_count() or 1
 
-    def drain(self, passwords: Mapping[str, str] | None = None) -> None:
+    def drain(self, passwords: Mapping[str, str] | None = None, only: Sequence[str] | None = None) -> None:
         """Process documents until none is left to lease.
 
         Args:
             passwords: by document id, for encrypted files.
+            only: ids of documents; all that wait when None.
 
         Raises:
             UnavailableError: a store failed; leases are given back and the next run goes on.
         """
         self._stores.catalog.release_dead()
-        first = self._lease([], passwords or {})
+        queue = _Queue(only, passwords or {})
+        first = self._lease([], queue)
         if first is None:
             return
         jobs = [first]
         try:
             pool = start_pool(self._size, stages.initialise, (self._setup,))
             try:
-                self._loop(pool, jobs, passwords or {})
+                self._loop(pool, jobs, queue)
             finally:
                 stop_pool(pool)
         finally:
             for job in jobs:
                 self._stores.catalog.release(job.document.document_id, self._owner)
+            self._sweep(at_rest=True)
 
-    def _lease(self, jobs: list[Job], passwords: Mapping[str, str]) -> Job | None:
-        document = self._stores.catalog.lease(self._owner, _LEASE_S)
+    def _lease(self, jobs: list[Job], queue: _Queue) -> Job | None:
+        document = self._stores.catalog.lease(self._owner, _LEASE_S, queue.only)
         if document is None or any(job.document.document_id == document.document_id for job in jobs):
             return None  # or its lease had run out while this machine slept: it is ours again, and its job goes on
-        return Job(document, self._stores, self._settings, passwords.get(document.document_id), self._on_event)
+        return Job(document, self._stores, self._settings, queue.passwords.get(document.document_id), self._on_event)
 
-    def _loop(self, pool: ProcessPool, jobs: list[Job], passwords: Mapping[str, str]) -> None:
+    def _loop(self, pool: ProcessPool, jobs: list[Job], queue: _Queue) -> None:
         flying: dict[Future[Any], tuple[Job, Task]] = {}
         renewed = time.monotonic()
         while jobs:
             if time.monotonic() - renewed > _RENEW_S:
                 renewed = time.monotonic()
-                jobs[:] = [job for job in jobs if self._renew(job)]
+                for job in [job for job in jobs if not self._renew(job)]:
+                    self._drop(job, jobs)
+                self._sweep()
             for job in list(jobs):
                 self._guard(job, jobs, job.advance)
-            while len(jobs) < _ACTIVE_DOCUMENTS and (leased := self._lease(jobs, passwords)):
+            while len(jobs) < _ACTIVE_DOCUMENTS and (leased := self._lease(jobs, queue)):
                 jobs.append(leased)
                 self._guard(leased, jobs, leased.advance)
             self._submit(pool, jobs, flying)
@@ -126,7 +139,18 @@ class Worker:
                 job.fail(error)
             going_on = False
         if not going_on:
-            jobs.remove(job)
+            self._drop(job, jobs)
+
+    def _drop(self, job: Job, jobs: list[Job]) -> None:
+        jobs.remove(job)
+        self._dropped.append(job)
+
+    def _sweep(self, *, at_rest: bool = False) -> None:
+        """Take away what children wrote for documents that were deleted while they were in work."""
+        over = [job for job in self._dropped if at_rest or not job.flying]
+        self._dropped = [job for job in self._dropped if job not in over]
+        for job in over:
+            job.sweep()
 
 
 def _what(task: Task) -> str:

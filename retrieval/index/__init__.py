@@ -10,7 +10,7 @@ from retrieval.index.owner import index_owner
 from tuwen.extras import needs_extra
 from tuwen.settings import IndexSettings
 
-__all__ = ["index_owner", "open_index"]
+__all__ = ["index_owner", "open_index", "set_aside"]
 
 
 def open_index(settings: IndexSettings, path: Path, fields: Sequence[VectorField]) -> PageIndex:
@@ -36,3 +36,21 @@ def open_index(settings: IndexSettings, path: Path, fields: Sequence[VectorField
             with needs_extra("server"):
                 from retrieval.index.server import ServerIndex
             return ServerIndex(settings.server, path.name, fields)
+
+
+def set_aside(settings: IndexSettings, path: Path) -> Path | None:
+    """Move a damaged index out of the way, so that another can be built in its place; where it is now.
+
+    None where that is no matter of files: a server mends its own.
+
+    Raises:
+        IndexLockedError: another process holds it.
+        StorageUnavailableError: it cannot be moved.
+    """
+    match settings.adapter:
+        case "edge":
+            from retrieval.index.edge import set_shard_aside
+
+            return set_shard_aside(path)
+        case "server":
+            return None

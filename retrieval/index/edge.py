@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import qdrant_edge as qdrant
 from pydantic import TypeAdapter, ValidationError
 
@@ -118,20 +120,15 @@ class EdgeIndex:
         request = qdrant.FacetRequest(key, limit=FACET_LIMIT, exact=True, filter=_filter(where))
         with _reported(self._path):
             found = self._shard.facet(request)
-        return {str(hit.value): hit.count for hit in found}
+        return {str(hit.value): hit.count for hit in found if hit.count}  # values of deleted points linger
 
     def ids(self, where: Filter | None = None) -> Iterator[UUID]:
         """Ids of matching points, streamed."""
-        offset = None
-        while True:
-            request = qdrant.ScrollRequest(
-                offset=offset, limit=SCROLL_BATCH, filter=_filter(where), with_payload=False, with_vector=False
-            )
-            with _reported(self._path):
-                records, offset = self._shard.scroll(request)
-            yield from (_uuid(record.id) for record in records)
-            if offset is None:
-                return
+        return (_uuid(record.id) for record in self._scroll(where, whole=False))
+
+    def points(self, where: Filter | None = None) -> Iterator[IndexPoint]:
+        """Matching points whole, streamed."""
+        return map(_stored_point, self._scroll(where, whole=True))
 
     def optimize(self) -> None:
         """Merge segments and build graphs. Holds the interpreter for seconds to minutes: never while serving."""
@@ -147,6 +144,36 @@ class EdgeIndex:
                         self._shard.close()
                 finally:
                     self._lock.release()
+
+    def older(self) -> Iterator[EdgeIndex]:
+        """The indexes that other sets of encoders left beside this one, each open until the next is asked for."""
+        for shard in sorted(self._path.parent.glob("*/shard")):
+            if shard.parent != self._path:
+                index = EdgeIndex(shard.parent, list(_stored_fields(shard / _FIELDS_FILE).values()))
+                try:
+                    yield index
+                finally:
+                    index.close()
+
+    def drop(self) -> None:
+        """Remove the index for good, and close it."""
+        with self._writing, _reported(self._path):
+            self._shard.close()
+            shutil.rmtree(self._path / "shard")
+            self._lock.release()
+        shutil.rmtree(self._path, ignore_errors=True)  # the lock's own files
+
+    def _scroll(self, where: Filter | None, *, whole: bool) -> Iterator[Any]:
+        offset = None
+        while True:
+            request = qdrant.ScrollRequest(
+                offset=offset, limit=SCROLL_BATCH, filter=_filter(where), with_payload=whole, with_vector=whole
+            )
+            with _reported(self._path):
+                records, offset = self._shard.scroll(request)
+            yield from records
+            if offset is None:
+                return
 
     def _request(self, query: VectorQuery) -> qdrant.QueryRequest:
         return qdrant.QueryRequest(
@@ -195,9 +222,21 @@ def _reported(path: Path) -> Iterator[None]:
 def _unavailable(path: Path, reason: str) -> StorageUnavailableError:
     return StorageUnavailableError(
         f"The index {path} cannot be read or written: {reason}. If the disk is full or read-only, mend that and try "
-        "again. If the folder is damaged, move it away and run `tuwen ingest` on any path: it is built again from what "
-        "is stored, and nothing is read again."
+        "again. If the folder is damaged, `tuwen doctor --fix` sets it aside and builds "
+        "it again from what is stored; nothing is read again."
     )
+
+
+def set_shard_aside(path: Path) -> Path:
+    """Rename the damaged shard at ``path``; its new place."""
+    lock = OwnerLock(path)
+    aside = path / f"damaged-{int(time.time())}"
+    try:
+        with _reported(path):
+            (path / "shard").rename(aside)
+    finally:
+        lock.release()
+    return aside
 
 
 def _open(path: Path, fields: Mapping[str, VectorField]) -> qdrant.EdgeShard:
@@ -257,6 +296,17 @@ def _dense_params(field: VectorField) -> qdrant.EdgeVectorParams:
 def _point(point: IndexPoint) -> qdrant.Point:
     vectors = {name: _vector(vector) for name, vector in point.vectors.items() if not is_empty(vector)}
     return qdrant.Point(point.id, vectors, point.payload.model_dump(mode="json"))
+
+
+def _stored_point(record: Any) -> IndexPoint:
+    vectors = {name: _stored_vector(vector) for name, vector in record.vector.items()}
+    return IndexPoint(_uuid(record.id), vectors, PointPayload.model_validate(record.payload))
+
+
+def _stored_vector(vector: Any) -> Vector:
+    if isinstance(vector, qdrant.SparseVector):
+        return SparseVector(np.array(vector.indices, np.uint32), np.array(vector.values, np.float32))
+    return np.array(vector, np.float32)
 
 
 def _vector(vector: Vector) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import re
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from uuid import UUID
 
 import grpc
+import numpy as np
 from qdrant_client import models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
@@ -34,6 +37,7 @@ from tuwen.settings import ServerIndexSettings
 
 _OPTIMIZE_S = 3600.0
 _POLL_S = 1.0
+_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 
 
 class ServerIndex:
@@ -115,24 +119,29 @@ class ServerIndex:
         found = self._call(
             self._client.facet, self._name, key=key, facet_filter=_filter(where), limit=FACET_LIMIT, exact=True
         )
-        return {str(hit.value): hit.count for hit in found.hits}
+        return {str(hit.value): hit.count for hit in found.hits if hit.count}
 
     def ids(self, where: Filter | None = None) -> Iterator[UUID]:
         """Ids of matching points, streamed."""
-        offset: models.ExtendedPointId | None = None
-        while True:
-            records, offset = self._call(
-                self._client.scroll,
-                self._name,
-                scroll_filter=_filter(where),
-                limit=SCROLL_BATCH,
-                offset=offset,
-                with_payload=False,
-                with_vectors=False,
-            )
-            yield from (UUID(str(record.id)) for record in records)
-            if offset is None:
-                return
+        return (UUID(str(record.id)) for record in self._scroll(where, whole=False))
+
+    def points(self, where: Filter | None = None) -> Iterator[IndexPoint]:
+        """Matching points whole, streamed."""
+        return map(_stored_point, self._scroll(where, whole=True))
+
+    def older(self) -> Iterator[ServerIndex]:
+        """The collections of other sets of encoders under the same name."""
+        for found in self._call(self._client.get_collections).collections:
+            name, _, fingerprint = found.name.rpartition("_")
+            if name == self._settings.name and found.name != self._name and _FINGERPRINT.fullmatch(fingerprint):
+                older = copy.copy(self)
+                older._name = found.name
+                older._fields = {field.name: field for field in stored_fields(older._info())}
+                yield older
+
+    def drop(self) -> None:
+        """Remove the collection for good; the connection stays open."""
+        self._call(self._client.delete_collection, self._name)
 
     def optimize(self) -> None:
         """Wait until the server, which optimises by itself, is done. Raises StorageUnavailableError after an hour."""
@@ -191,6 +200,22 @@ class ServerIndex:
     def _write(self, batch: Sequence[IndexPoint]) -> models.UpdateResult:
         return self._call(self._client.upsert, self._name, [_point(point) for point in batch], wait=True)
 
+    def _scroll(self, where: Filter | None, *, whole: bool) -> Iterator[models.Record]:
+        offset: models.ExtendedPointId | None = None
+        while True:
+            records, offset = self._call(
+                self._client.scroll,
+                self._name,
+                scroll_filter=_filter(where),
+                limit=SCROLL_BATCH,
+                offset=offset,
+                with_payload=whole,
+                with_vectors=whole,
+            )
+            yield from records
+            if offset is None:
+                return
+
     def _request(self, query: VectorQuery) -> models.QueryRequest:
         return models.QueryRequest(
             prefetch=[self._prefetch(inner) for inner in query.prefetch] or None,
@@ -226,6 +251,18 @@ class ServerIndex:
 def _point(point: IndexPoint) -> models.PointStruct:
     vectors = {name: _vector(vector) for name, vector in point.vectors.items() if not is_empty(vector)}
     return models.PointStruct(id=str(point.id), vector=vectors, payload=point.payload.model_dump(mode="json"))
+
+
+def _stored_point(record: models.Record) -> IndexPoint:
+    assert isinstance(record.vector, dict), "our vectors have names"
+    vectors = {name: _stored_vector(vector) for name, vector in record.vector.items()}
+    return IndexPoint(UUID(str(record.id)), vectors, PointPayload.model_validate(record.payload))
+
+
+def _stored_vector(vector: object) -> Vector:
+    if isinstance(vector, models.SparseVector):
+        return SparseVector(np.array(vector.indices, np.uint32), np.array(vector.values, np.float32))
+    return np.array(vector, np.float32)
 
 
 def _vector(vector: Vector) -> models.SparseVector | list[float] | list[list[float]]:

@@ -92,6 +92,7 @@ def test_a_writer_killed_before_the_rename_leaves_no_blob(blobs: FolderBlobs) ->
     assert list(blobs.keys()) == ["a/b"]
     assert blobs.delete_prefix("a/") == 1
     assert blobs.sweep() == 0  # young leftovers may belong to a living writer
+    assert blobs.sweep(older_than_s=0, dry_run=True) == 1
     assert blobs.sweep(older_than_s=0) == 1
     assert [path for path in blobs.root.rglob("*") if path.is_file()] == []
 

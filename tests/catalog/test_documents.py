@@ -294,16 +294,32 @@ def test_what_ended_without_result_starts_afresh_when_it_is_added_again(
     assert catalog.ledger.closed_pages(document_id, "read", "f") == {1}
 
 
-@pytest.mark.parametrize("failed", ["read", "encode"])
-def test_what_was_made_without_a_page_is_made_again_with_it(catalog: Catalog, add: AddFile, failed: str) -> None:
+def test_what_was_made_of_a_document_without_a_page_is_made_again_with_it(catalog: Catalog, add: AddFile) -> None:
     document_id = add("a.pdf").document.document_id
-    for stage in ("read", "passages", "encode", "index"):
+    for stage in ("read", "encode", "index"):
         catalog.ledger.done(document_id, 1, stage, "f")
-    catalog.ledger.failed(document_id, 2, failed, "f", ERROR, max_attempts=1)
+    catalog.ledger.done(document_id, 0, "passages", "f")
+    catalog.ledger.failed(document_id, 2, "read", "f", ERROR, max_attempts=1)
     catalog.finish(document_id)
     catalog.retry_failed(tenant="acme")
     kept = {stage for stage in ("read", "passages", "encode", "index") if catalog.ledger.state(document_id, stage, "f")}
-    assert kept == ({"read"} if failed == "read" else {"read", "passages", "encode", "index"})
+    assert kept == {"read", "encode", "index"}
+
+
+def test_deleting_a_document_takes_along_the_versions_that_it_replaced(catalog: Catalog, add: AddFile) -> None:
+    old, new, other = (add(*file).document.document_id for file in (("a.pdf", "1"), ("a.pdf", "2"), ("b.pdf", "3")))
+    for document_id in (old, new, other):
+        catalog.finish(document_id)
+    newest = add("a.pdf", "4").document.document_id
+    catalog.fail(newest, ERROR)
+    assert catalog.tombstone(newest) == [newest], "it replaced none"
+    assert catalog.tombstone(new) == [old, new]
+    assert catalog.tombstone(new) == [new], "begun already"
+    assert answering(catalog, [old, new, other, newest]) == {other}
+    assert set(catalog.tombstones()) == {old, new, newest}
+    with pytest.raises(NotFoundError):
+        catalog.document(new, tenant="acme")
+    assert catalog.document(new, tenant="acme", include_tombstones=True).document_id == new
 
 
 def test_a_failed_new_reading_does_not_answer(catalog: Catalog, collection: Collection, add: AddFile) -> None:

@@ -127,9 +127,14 @@ class CatalogMachine(RuleBasedStateMachine):
     def delete(self, data: st.DataObject) -> None:
         document_id = self.pick(data, lambda _: True)
         if document_id is not None:
-            self.catalog.tombstone(document_id)
-            assert self.catalog.delete(document_id) == 1
-            del self.entries[document_id]
+            chosen = self.entries[document_id]
+            older = {i for i, e in self.entries.items() if chosen.answers and e.path == chosen.path and e.replaced}
+            buried = self.catalog.tombstone(document_id)
+            assert buried[-1] == document_id
+            assert set(buried) == older | {document_id}
+            for one in buried:
+                assert self.catalog.delete(one) == 1
+                del self.entries[one]
 
     def pick(self, data: st.DataObject, wanted: object) -> str | None:
         ids = [document_id for document_id, entry in self.entries.items() if wanted(entry)]  # type: ignore[operator]

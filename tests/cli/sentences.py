@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("tuwen", "ingest", "retrieval", "vlm", "api")
 TAKES_SENTENCE = {error.__name__ for error in all_errors()} | {"BadParameter", "TryAgainError"}
 _SEVERAL_WORDS = re.compile(r"[a-z]+ .*[a-z]+|[a-z]+ .*\{\}")
-TAKES_MESSAGE = {"Skipped", "PageWarning", "Problem"}
+TAKES_MESSAGE = {"Skipped", "PageWarning", "Problem", "Finding"}
 
 
 class Sentence(NamedTuple):

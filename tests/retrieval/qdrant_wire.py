@@ -109,6 +109,13 @@ class Collections(collections_service_pb2_grpc.CollectionsServicer):
         self._local.create_collection(request.collection_name, vectors, sparse)
         return wire.CollectionOperationResponse(result=True)
 
+    def List(self, request, context):  # noqa: N802
+        names = [found.name for found in self._local.get_collections().collections]
+        return wire.ListCollectionsResponse(collections=[wire.CollectionDescription(name=name) for name in names])
+
+    def Delete(self, request, context):  # noqa: N802
+        return wire.CollectionOperationResponse(result=self._local.delete_collection(request.collection_name))
+
     def Get(self, request, context):  # noqa: N802
         info = RestToGrpc.convert_collection_info(self._local.get_collection(request.collection_name))
         for key in self._server.indexes:
@@ -157,10 +164,15 @@ class Points(points_service_pb2_grpc.PointsServicer):
     def Scroll(self, request, context):  # noqa: N802
         offset = GrpcToRest.convert_point_id(request.offset) if request.HasField("offset") else None
         records, following = self._local.scroll(
-            request.collection_name, _filter(request), limit=request.limit, offset=offset, with_payload=False
+            request.collection_name,
+            _filter(request),
+            limit=request.limit,
+            offset=offset,
+            with_payload=request.with_payload.enable,
+            with_vectors=request.with_vectors.enable,
         )
         return wire.ScrollResponse(
-            result=[wire.RetrievedPoint(id=RestToGrpc.convert_extended_point_id(record.id)) for record in records],
+            result=[RestToGrpc.convert_record(record) for record in records],
             next_page_offset=RestToGrpc.convert_extended_point_id(following) if following is not None else None,
         )
 

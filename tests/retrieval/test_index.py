@@ -170,8 +170,42 @@ class TestConformance:
         assert index.delete(Filter(documents=("d1",))) == 3
         assert index.delete(Filter(documents=("d1",))) == 0
         assert index.count() == 6
+        assert index.facet("document_id") == {"d0": 3, "d2": 3}
         (found,) = index.query([VectorQuery("dense", unit(1), 10)])
         assert "d1" not in {s.payload.document_id for s in found}
+
+    def test_indexes_of_other_encoders_are_found_and_dropped(self, settings, tmp_path):
+        if (
+            settings.adapter == "server"
+            and settings.server.url.startswith("http")
+            and settings.server.grpc_port == 6334
+        ):
+            pytest.skip("needs a server of its own")
+        names = ("0" * 16, "1" * 16)
+        old = open_index(settings, tmp_path / names[0], FIELDS[:1])
+        old.upsert([IndexPoint(point(i).id, {"dense": unit(i)}, point(i).payload) for i in range(3)])
+        assert list(old.older()) == []
+        old.close()
+        index = open_index(settings, tmp_path / names[1], FIELDS)
+        index.upsert([point(0)])
+        assert [one.delete(Filter(documents=("d0",))) for one in index.older()] == [1]
+        assert [one.count() for one in index.older()] == [2]
+        for one in index.older():
+            one.drop()
+        assert list(index.older()) == []
+        assert index.count() == 1
+        index.close()
+
+    def test_points_come_back_whole(self, index):
+        written = {p.id: p for p in (point(i) for i in range(7))}
+        index.upsert(written.values())
+        found = {p.id: p for p in index.points(Filter(documents=("d0", "d2")))}
+        assert found.keys() == {point(i).id for i in (0, 2, 3, 5, 6)}
+        for identity, one in found.items():
+            assert one.payload == written[identity].payload
+            np.testing.assert_allclose(one.vectors["dense"], written[identity].vectors["dense"], atol=1e-6)
+            np.testing.assert_array_equal(one.vectors["sparse"].indices, written[identity].vectors["sparse"].indices)
+            np.testing.assert_array_equal(one.vectors["sparse"].values, written[identity].vectors["sparse"].values)
 
     @pytest.mark.parametrize("where", [Filter(), Filter(exclude_documents=("d1",))])
     def test_an_empty_delete_is_refused(self, index, where):
@@ -380,7 +414,7 @@ class TestDamage:
     def test_a_damaged_file_is_reported_with_what_helps(self, folder, name, content):
         overwrite(folder / "shard", name, content)
         for _ in range(2):  # the folder is let go of again
-            with pytest.raises(StorageUnavailableError, match="move it away and run `tuwen ingest`") as caught:
+            with pytest.raises(StorageUnavailableError, match="`tuwen doctor --fix` sets it aside") as caught:
                 open_index(IndexSettings(adapter="edge"), folder, FIELDS)
             assert str(folder) in caught.value.message
         assert index_owner(folder) is None

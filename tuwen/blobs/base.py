@@ -65,8 +65,8 @@ class Blobs(Protocol):
         """Keys below the folder ``prefix`` (ends with ``/``; empty for all), in no particular order."""
         ...
 
-    def sweep(self, older_than_s: float = 3600.0) -> int:
-        """Remove what interrupted writes left behind that long ago; the number of leftovers removed."""
+    def sweep(self, older_than_s: float = 3600.0, *, dry_run: bool = False) -> int:
+        """Remove what interrupted writes left behind that long ago (or only count it); the number of leftovers."""
         ...
 
 

@@ -110,8 +110,8 @@ class FolderBlobs:
                 if not path.name.startswith(_TEMPORARY):
                     yield path.relative_to(self.root).as_posix()
 
-    def sweep(self, older_than_s: float = 3600.0) -> int:
-        """Remove temporary files of writers that died."""
+    def sweep(self, older_than_s: float = 3600.0, *, dry_run: bool = False) -> int:
+        """Remove temporary files of writers that died, or only count them."""
         limit = time.time() - older_than_s
         removed = 0
         with _storage_errors(str(self.root)):
@@ -119,7 +119,8 @@ class FolderBlobs:
                 if path.name.startswith(_TEMPORARY):
                     with contextlib.suppress(FileNotFoundError):  # its writer finished meanwhile
                         if path.stat().st_mtime <= limit:
-                            path.unlink()
+                            if not dry_run:
+                                path.unlink()
                             removed += 1
         return removed
 

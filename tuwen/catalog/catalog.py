@@ -129,22 +129,35 @@ class Catalog:
             return versions.add(session, row, file, self._db.now(session))
 
     def document(
-        self, reference: str, *, tenant: str = DEFAULT_TENANT, collection: Collection | None = None
+        self,
+        reference: str,
+        *,
+        tenant: str = DEFAULT_TENANT,
+        collection: Collection | None = None,
+        include_tombstones: bool = False,
     ) -> Document:
         """A document by id, or by a beginning of its id that no other has.
+
+        Args:
+            reference: the id, or its beginning.
+            tenant: whose documents, where no collection is given.
+            collection: only this one.
+            include_tombstones: also documents whose delete has begun and not ended.
 
         Raises:
             NotFoundError: there is none.
             InvalidRequestError: several begin like that.
         """
         with self._db.read() as session:
-            return to_document(queries.find(session, reference, tenant, collection))
+            return to_document(
+                queries.find(session, reference, tenant, collection, include_tombstones=include_tombstones)
+            )
 
     def documents(
         self,
         collection: Collection | None = None,
         *,
-        tenant: str = DEFAULT_TENANT,
+        tenant: str | None = DEFAULT_TENANT,
         ids: Sequence[str] | None = None,
         name: str | None = None,
         status: DocumentStatus | Sequence[DocumentStatus] | None = None,
@@ -156,7 +169,7 @@ class Catalog:
 
         Args:
             collection: only this one; else all of ``tenant``.
-            tenant: whose documents, where no collection is given.
+            tenant: whose documents, where no collection is given; None for all.
             ids: only these.
             name: only those whose name contains this, letter case aside.
             status: only those in this state, or one of these.
@@ -350,13 +363,23 @@ class Catalog:
 
     # Deleting
 
-    def tombstone(self, document_id: str) -> None:
-        """Hide a document from now on, before it is removed from every store. Raises NotFoundError."""
+    def tombstone(self, document_id: str) -> list[str]:
+        """Hide a document, and the versions that it replaced, from now on: they are to leave every store.
+
+        Returns:
+            Their ids, the document's own last. A second call changes nothing.
+
+        Raises:
+            NotFoundError: there is no such document.
+        """
         with self._db.write() as session:
-            row = leases.held(session, document_id, None)
-            row.deleted_at = self._db.now(session)
-            row.is_current = False
-            row.lease_owner = row.lease_expires_at = None
+            row = session.get(DocumentRow, document_id, with_for_update={"of": DocumentRow})
+            if row is None:
+                raise NotFoundError(f"Document {document_id} has been deleted meanwhile")
+            rows = [*versions.replaced_by(session, row), row]
+            for one in rows:
+                versions.bury(one, self._db.now(session))
+            return [one.id for one in rows]
 
     def tombstones(self) -> list[str]:
         """Ids whose delete has begun and not ended."""

@@ -116,15 +116,23 @@ class Ledger:
             state: str = session.scalars(statement).one()
             return state == PageState.QUARANTINED
 
-    def forget(self, document_id: str, stages: Sequence[str] | None = None, pages: Sequence[int] | None = None) -> int:
+    def forget(
+        self,
+        document_id: str,
+        stages: Sequence[str] | None = None,
+        pages: Sequence[int] | None = None,
+        *,
+        except_fingerprints: Sequence[str] = (),
+    ) -> int:
         """Remove entries so that the work is done again (reread); the number removed.
 
         Args:
             document_id: whose entries.
             stages: only these; None for all.
             pages: only these (0 is the document as a whole); None for all.
+            except_fingerprints: not those under one of these.
         """
-        conditions = [LedgerRow.document_id == document_id]
+        conditions = [LedgerRow.document_id == document_id, LedgerRow.fingerprint.not_in(except_fingerprints)]
         if stages is not None:
             conditions.append(LedgerRow.stage.in_(stages))
         if pages is not None:

@@ -17,15 +17,18 @@ from tuwen.errors import InvalidRequestError, NotFoundError
 from tuwen.types import DocumentStatus
 
 
-def find(session: Session, reference: str, tenant: str, collection: Collection | None) -> DocumentRow:
+def find(
+    session: Session, reference: str, tenant: str, collection: Collection | None, *, include_tombstones: bool = False
+) -> DocumentRow:
     """The living document with that id or unique beginning of an id.
 
     Raises:
         NotFoundError: there is none.
         InvalidRequestError: several begin like that.
     """
-    visible = (*in_scope(tenant, collection), DocumentRow.deleted_at.is_(None))
-    query = select(DocumentRow).where(*visible)
+    query = select(DocumentRow).where(*in_scope(tenant, collection))
+    if not include_tombstones:
+        query = query.where(DocumentRow.deleted_at.is_(None))
     row = session.scalars(query.where(DocumentRow.id == reference)).first()
     if row is not None:
         return row

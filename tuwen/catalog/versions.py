@@ -27,8 +27,6 @@ from tuwen.types import Document, DocumentStatus
 
 _ENDED_WITHOUT_RESULT = (DocumentStatus.FAILED, DocumentStatus.CANCELLED)
 _UNDER_WAY = (DocumentStatus.QUEUED, DocumentStatus.PROCESSING)
-_READ = "read"
-"""The stage that all others build on; the only one that the catalog knows by name."""
 
 
 class NewFile(NamedTuple):
@@ -88,6 +86,22 @@ def replaced() -> ColumnElement[bool]:
     return DocumentRow.status.in_(READY) & ~DocumentRow.is_current
 
 
+def replaced_by(session: Session, row: DocumentRow) -> list[DocumentRow]:
+    """The versions of its path in whose place ``row`` answers; none where it does not answer itself."""
+    if not row.is_current:
+        return []
+    same_path = (DocumentRow.collection_id == row.collection_id, DocumentRow.path == row.path)
+    query = select(DocumentRow).where(*same_path, DocumentRow.id != row.id, DocumentRow.deleted_at.is_(None))
+    return list(session.scalars(query.where(replaced()).with_for_update(of=DocumentRow)))
+
+
+def bury(row: DocumentRow, now: datetime) -> None:
+    """Hide a document whose delete begins, and take it from whoever works on it."""
+    row.deleted_at = row.deleted_at or now
+    row.is_current = False
+    row.lease_owner = row.lease_expires_at = None
+
+
 def enqueue(row: DocumentRow, now: datetime) -> None:
     """Put a document that nobody works on at the end of the queue."""
     row.status = DocumentStatus.QUEUED
@@ -97,7 +111,7 @@ def enqueue(row: DocumentRow, now: datetime) -> None:
 
 
 def start_afresh(session: Session, row: DocumentRow) -> None:
-    """Forget failures of pages, and the warnings of pages that were given up."""
+    """Forget failures of pages, the warnings of pages that were given up, and what was made of the whole document."""
     mine = LedgerRow.document_id == row.id
     given_up = select(LedgerRow.page).where(mine, LedgerRow.state == PageState.QUARANTINED)
     session.execute(
@@ -107,11 +121,8 @@ def start_afresh(session: Session, row: DocumentRow) -> None:
     )
     session.expire(row, ["warnings"])
     failed = LedgerRow.state.in_((PageState.QUARANTINED, PageState.FAILED))
-    unread = session.scalars(select(exists().where(mine, failed, LedgerRow.stage == _READ))).one()
-    if unread:  # the passages were cut without these pages, so all that was made of them is to be made again
-        session.execute(delete(LedgerRow).where(mine, or_(failed, LedgerRow.stage != _READ)))
-    else:
-        session.execute(delete(LedgerRow).where(mine, failed))
+    of_the_whole = LedgerRow.page == 0  # it was made without these pages
+    session.execute(delete(LedgerRow).where(mine, or_(failed, of_the_whole)))
 
 
 def _again(session: Session, row: DocumentRow, now: datetime) -> Added:

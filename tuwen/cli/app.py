@@ -6,7 +6,8 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -21,7 +22,9 @@ from tuwen.cli.usage import localise, print_error, print_misuse
 from tuwen.errors import InvalidRequestError, NotFoundError, TuwenError
 
 if TYPE_CHECKING:
+    from tuwen.cli.output import IngestProgress
     from tuwen.engine import Tuwen
+    from tuwen.status import InWork
     from tuwen.types import IngestReport
 
 app = typer.Typer(
@@ -59,7 +62,7 @@ def main() -> None:
 
 def _exit(error: TuwenError, for_people: Callable[[], None]) -> NoReturn:
     if "--json" in sys.argv:
-        _print_json({"error": error.problem.model_dump()})
+        print_json({"error": error.problem.model_dump()})
     else:
         for_people()
     sys.exit(error.exit_code)
@@ -81,14 +84,29 @@ def common(
     context.obj = config
 
 
-def _open(context: typer.Context, config: Path | None) -> Tuwen:
+def open_engine(context: typer.Context, config: Path | None) -> Tuwen:
+    """The engine over the settings that the command line names."""
     from tuwen.engine import Tuwen
     from tuwen.settings import load_settings
 
     return Tuwen.open(load_settings(config or context.obj))
 
 
-def _print_json(value: Any) -> None:
+@contextmanager
+def at_work(context: typer.Context, config: Path | None) -> Iterator[tuple[Tuwen, IngestProgress]]:
+    """The engine, and where it reports its progress; who stops it is told that nothing is lost."""
+    from tuwen.cli.output import IngestProgress
+
+    try:
+        with open_engine(context, config) as engine, IngestProgress() as progress:
+            yield engine, progress
+    except (KeyboardInterrupt, SystemExit):
+        typer.echo(say("interrupted"), err=True)
+        raise
+
+
+def print_json(value: Any) -> None:
+    """The one JSON document of a command."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
@@ -102,17 +120,13 @@ def ingest(
     config: Config = None,
 ) -> None:
     """Take in documents: read every page, index it. Running it again goes on where it was."""
-    from tuwen.cli.output import IngestProgress, print_report
+    from tuwen.cli.output import print_report
 
     began = time.perf_counter()
-    try:
-        with _open(context, config) as engine, IngestProgress() as progress:
-            report = engine.ingest(paths, collection, password, progress)
-    except (KeyboardInterrupt, SystemExit):
-        typer.echo(say("interrupted"), err=True)
-        raise
+    with at_work(context, config) as (engine, progress):
+        report = engine.ingest(paths, collection, password, progress)
     if as_json:
-        _print_json(report.model_dump(mode="json"))
+        print_json(report.model_dump(mode="json"))
     else:
         print_report(report, time.perf_counter() - began)
     if _any_failed(report, paths):
@@ -139,10 +153,10 @@ def search(
     """Find the pages that match best."""
     from tuwen.cli.output import print_hits
 
-    with _open(context, config) as engine:
+    with open_engine(context, config) as engine:
         result = engine.search(query, top_k, collection, image)
     if as_json:
-        _print_json(result.model_dump(mode="json"))
+        print_json(result.model_dump(mode="json"))
     else:
         print_hits(result)
 
@@ -159,10 +173,10 @@ def ask(
     """Answer a question; every claim cites the place where it is printed."""
     from tuwen.cli.output import print_answer
 
-    with _open(context, config) as engine:
+    with open_engine(context, config) as engine:
         answer = engine.ask(question, top_k, collection)
     if as_json:
-        _print_json(answer.model_dump(mode="json"))
+        print_json(answer.model_dump(mode="json"))
     else:
         print_answer(answer)
 
@@ -183,13 +197,13 @@ def page(
 
     if highlight and not image:
         raise typer.BadParameter("give --image FILE, the picture to mark the quote on", param_hint="--highlight")
-    with _open(context, config) as engine:
+    with open_engine(context, config) as engine:
         full_id = engine.catalog.document(document_id).document_id
         record = engine.page(full_id, number)
         if image:
             _write_picture(engine, full_id, number, image, highlight)
     if as_json:
-        _print_json(page_view(full_id, record))
+        print_json(page_view(full_id, record))
     elif image:
         typer.echo(say("wrote", path=image), err=True)
     else:
@@ -217,10 +231,10 @@ def documents(
     """List the documents of a collection."""
     from tuwen.cli.output import print_documents
 
-    with _open(context, config) as engine:
+    with open_engine(context, config) as engine:
         listed = engine.documents(collection)
     if as_json:
-        _print_json({"documents": [document.model_dump(mode="json") for document in listed]})
+        print_json({"documents": [document.model_dump(mode="json") for document in listed]})
     else:
         print_documents(listed)
 
@@ -230,14 +244,15 @@ def status(context: typer.Context, as_json: Json = False, config: Config = None)
     """Show what is stored, what is in work, and who holds the index."""
     from tuwen.cli.output import print_pairs
 
-    with _open(context, config) as engine:
+    with open_engine(context, config) as engine:
         state = engine.status()
     if as_json:
-        _print_json(state.model_dump(mode="json"))
+        print_json(state.model_dump(mode="json"))
         return
     counts = say("list_mark").join(
         say("status_count", status=say(f"status_{name}"), count=count) for name, count in state.documents.items()
     )
+    work = [f"{item.name} {say('in_work_pages', **_progress(item))}" for item in state.in_work]
     print_pairs(
         {
             say("version"): state.version,
@@ -245,6 +260,11 @@ def status(context: typer.Context, as_json: Json = False, config: Config = None)
             say("home"): state.home,
             say("documents"): counts or "0",
             say("pages_indexed"): str(state.pages),
+            say("in_work"): "\n".join(work) or say("nothing"),
             say("index_held"): translated(state.index_owner) if state.index_owner else say("index_free"),
         }
     )
+
+
+def _progress(item: InWork) -> dict[str, object]:
+    return {"pages": item.pages or "?", **item.through}

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tuwen.cli.messages import say, translated
+from tuwen.doctor import Checkup, Finding
 from tuwen.jobs import IngestEvent
 from tuwen.types import (
     Answer,
@@ -23,6 +24,7 @@ from tuwen.types import (
     IngestReport,
     PageRecord,
     PageWarning,
+    Receipt,
     SearchResult,
     Skipped,
     Verdict,
@@ -88,9 +90,9 @@ def print_skipped(skipped: Sequence[Skipped]) -> None:
         Console().print(Text(say("skipped", path=item.path, reason=translated(item.message)), style="dim"))
 
 
-def print_documents(documents: Sequence[Document]) -> None:
-    """A table of documents."""
-    Console().print(_documents_table(documents) if documents else say("no_documents"))
+def print_documents(documents: Sequence[Document], none: str = "no_documents") -> None:
+    """A table of documents, or the message ``none``."""
+    Console().print(_documents_table(documents) if documents else say(none))
 
 
 def _documents_table(documents: Sequence[Document]) -> Table:
@@ -202,6 +204,47 @@ def print_page(record: PageRecord) -> None:
         console.print(Markdown(record.markdown))
     else:
         console.print(record.markdown, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_receipts(receipts: Sequence[Receipt]) -> None:
+    """What left each store."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column(say("id"), no_wrap=True, style="dim")
+    for store in ("catalog", "blobs", "index", "artefacts"):
+        table.add_column(say(f"store_{store}"), justify="right")
+    for receipt in receipts:
+        counts = (receipt.catalog, receipt.blobs, receipt.index, receipt.artefacts)
+        table.add_row(receipt.document_id[:8], *map(str, counts))
+    Console().print(say("deleted", count=len(receipts)))
+    Console().print(table)
+
+
+def print_checkup(checkup: Checkup) -> None:
+    """What the doctor found, and whether it was mended."""
+    console = Console()
+    if checkup.findings:
+        table = Table(box=None, pad_edge=False)
+        table.add_column(say("status"))
+        table.add_column(say("store"))
+        table.add_column(say("id"), no_wrap=True, style="dim")
+        table.add_column(say("count"), justify="right")
+        table.add_column(say("notes"), overflow="fold")
+        for finding in checkup.findings:
+            table.add_row(*_finding(finding))
+        console.print(table)
+    console.print(say("examined", documents=checkup.documents, pages=checkup.pages), _verdict(checkup))
+
+
+def _finding(finding: Finding) -> tuple[Text, Text, Text, str, Text]:
+    state = Text(say("fixed"), style="green") if finding.fixed else Text(say("not_fixed"), style="yellow")
+    store, document_id = Text(say(f"store_{finding.store}")), Text((finding.document_id or "")[:8])
+    return state, store, document_id, str(finding.count), Text(translated(finding.message))
+
+
+def _verdict(checkup: Checkup) -> Text:
+    if not checkup.findings:
+        return Text(say("all_well"), style="green")
+    return Text(say("now_well"), style="green") if checkup.is_well else Text(say("not_well"), style="yellow")
 
 
 def print_pairs(pairs: Mapping[str, str]) -> None:

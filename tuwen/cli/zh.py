@@ -51,6 +51,24 @@ SENTENCES = {
     "The licence of {name} ({licence}) forbids commercial use. Take another model, or set {key}.accept_non_commercial if your use is none.": "模型 {name} 的许可证（{licence}）禁止商业使用。请换一个模型；若您的用途不属商业，可设置 {key}.accept_non_commercial。",
     "{path}: what is known of the model cannot be written here: {error}.": "{path}：无法在此写入模型的信息：{error}。",
     "The model {model} is no folder here and cannot be had from the Hugging Face hub: {error}": "模型 {model} 不是本机的文件夹，也无法从 Hugging Face 取得：{error}",
+    # tuwen/doctor.py
+    "The index was damaged; it is kept as {aside}.": "索引已损坏，原样保留在 {aside}。",
+    "Files that interrupted writes left behind.": "写入中断时留下的临时文件。",
+    "What stage {reason} left behind of these pages is missing or damaged.": "这些页在{reason}阶段的结果缺失或损坏。",
+    "The file of {path} is gone from the store; ingest it again to put it back.": "{path} 的原件已不在存储中，重新导入即可补回。",
+    "The stored file of {path} is damaged; delete the document and ingest it again.": "{path} 保存的原件已损坏，请删除这份文档后重新导入。",
+    "The document is said to be ready, and these pages are not through all stages.": "文档标为就绪，但这些页没有走完全部阶段。",
+    "Artefacts of pages that are not through their stage.": "存有未完成该阶段的页的中间结果。",
+    "Artefacts of other settings or models; should those come back, the pages are read again.": "其他设置或模型留下的中间结果；若改回那些设置，须重新识别。",
+    "Points in the index that no page of the document has.": "索引中有不属于文档任何一页的点。",
+    "Points of the document that are missing in the index.": "索引中缺少这份文档的点。",
+    "A delete that was interrupted.": "中断的删除。",
+    "The document was not read under these settings and models, so that it does not answer.": "文档没有按现在的设置和模型识别过，因此不参与回答。",
+    "Stored files of a document that is not in the catalog.": "目录中没有的文档留下的文件。",
+    "Points of a document that is not in the catalog.": "目录中没有的文档留下的点。",
+    "Points in indexes of other settings or models; should those come back, they are made again.": "其他设置或模型的索引中的点；若改回那些设置，会重新生成。",
+    # tuwen/cli/upkeep.py
+    "give the ids of documents, or --failed for all that failed": "请给出文档编号，或用 --failed 重试全部失败的文档",
     # tuwen/settings.py
     "TUWEN_URL: this version cannot talk to a server yet; unset it to use the local data": "TUWEN_URL：本版本还不能连接服务器；取消这个变量，即可使用本机数据。",
     "{path}: no such settings file": "没有设置文件 {path}",
@@ -186,7 +204,7 @@ SENTENCES = {
     "The index {path} is held by {reason}. An embedded index has one owner at a time: wait until it is done, or stop that process.": "索引 {path} 正被{reason}占用。内嵌索引同一时间只能由一个进程使用：请等它结束，或停止该进程。",
     "another process": "另一个进程",
     "The index folder {path} cannot be written to: {reason}. Check its permissions and the free space, or set TUWEN_HOME to another folder.": "索引文件夹 {path} 不能写入：{reason}。请检查权限和剩余空间，或将 TUWEN_HOME 设为其他文件夹。",
-    "The index {path} cannot be read or written: {reason}. If the disk is full or read-only, mend that and try again. If the folder is damaged, move it away and run `tuwen ingest` on any path: it is built again from what is stored, and nothing is read again.": "索引 {path} 无法读写：{reason}。如果磁盘已满或只读，请解决后再试。如果文件夹已损坏，请将其移走，再对任意路径运行 `tuwen ingest`：索引会由已保存的内容重建，文档不必重新识别。",
+    "The index {path} cannot be read or written: {reason}. If the disk is full or read-only, mend that and try again. If the folder is damaged, `tuwen doctor --fix` sets it aside and builds it again from what is stored; nothing is read again.": "索引 {path} 无法读写：{reason}。如果磁盘已满或只读，请先排除再试；如果文件夹已损坏，`tuwen doctor --fix` 会将它移到一旁，用已保存的数据重新建立，不必重新识别。",
     "its {file} is missing or damaged": "其中的 {file} 缺失或已损坏",
     "{path} holds {reason}: give every set of encoders a folder of its own.": "{path} 中已有{reason}：每组编码器须有各自的文件夹。",
     "The collection {name} holds {reason}: set index.server.name to another name, or remove it.": "Qdrant 集合 {name} 中已有{reason}：请将 index.server.name 设为其他名称，或删除该集合。",
@@ -284,6 +302,13 @@ SENTENCES = {
 """Of errors and of warnings about pages."""
 
 HELP = {
+    "Remove documents from every store; says what left each.": "从各处彻底删除文档，并列出各处移除的数量。",
+    "Try again documents that failed, and pages that were given up.": "重试失败的文档和放弃的页。",
+    "Everything that failed.": "重试全部失败的文档。",
+    "Read pages again; the document answers as before meanwhile.": "重新识别若干页；期间文档照常参与回答。",
+    "All if none is given.": "不写则为全部页。",
+    "Find what one store holds and another does not know of.": "检查各处数据是否一致。",
+    "Mend what can be mended.": "修复能够修复的问题。",
     "图文: ask Chinese documents a question, get an answer that cites the exact place on the exact page.": "图文：向中文文档提问，得到的回答会指明出自哪一页的哪个位置。",
     "Take in documents: read every page, index it. Running it again goes on where it was.": "导入文档：逐页识别并建立索引。中断后再次运行，会从中断处继续。",
     "Find the pages that match best.": "查找最相关的页面。",
