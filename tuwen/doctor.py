@@ -192,9 +192,8 @@ class _Patient:
 
     def _orphans(self, stored: Stored) -> Iterator[Complaint]:
         artefacts = self._parts.artefacts
-        orphans = stored.current - set().union(
-            *(self._expected(stage) for stage in (Stage.READ, Stage.PASSAGES, Stage.ENCODE))
-        )
+        converted = artefacts.keys(self.id, Stage.CONVERT, [_WHOLE])  # kept for reading pages again, and not missed
+        orphans = stored.current.difference(converted, *map(self._expected, _ARTEFACT_STAGES))
         if orphans:
             message = "Artefacts of pages that are not through their stage."
             finding = _finding("orphan_artefacts", "artefacts", message, len(orphans), self.id)
