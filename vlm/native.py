@@ -256,7 +256,7 @@ class NativeModel:
             options = {"do_sample": True, "temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
         if decoding.no_repeat_ngram:
             options["no_repeat_ngram_size"] = decoding.no_repeat_ngram
-        with torch.inference_mode(), torch.random.fork_rng(enabled=decoding.temperature > 0):
+        with torch.inference_mode(), torch.random.fork_rng():
             torch.manual_seed(decoding.seed)
             loaded.model.generate(
                 **inputs,

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.vlm.golden import CHECKPOINT
 from tuwen.errors import ModelUnavailableError
+from vlm.base import VisionRequest
 from vlm.checkpoint import find
 from vlm.internvl.model import InternVL, InternVLOptions
 
@@ -130,6 +131,16 @@ def test_a_hub_id_that_is_not_in_the_cache_says_so_offline(tmp_path: Path, monke
 
 def test_a_folder_that_is_not_there_says_so() -> None:
     assert "no such folder" in refusal("/nowhere/model")
+
+
+def test_layers_may_be_spread_over_devices(golden: object, cache: Path) -> None:
+    """All on the CPU here; what is tested is that a model placed by accelerate runs."""
+    model = InternVL(InternVLOptions(str(CHECKPOINT), device="balanced"), cache)
+    plain = InternVL(InternVLOptions(str(CHECKPOINT)), cache)
+    request = VisionRequest.ask("问", max_tokens=6)
+    assert model.generate([request]) == plain.generate([request])
+    model.close()
+    plain.close()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
