@@ -33,7 +33,7 @@ class ModelCheck(Model):
     context_tokens: int = Field(0, description="that one request may have")
     batch: int = Field(0, description="requests written at once")
     load_s: float = 0.0
-    first_token_s: float = Field(0.0, description="until the first piece of a text about an A4 page")
+    first_token_s: float = Field(0.0, description="of a text about an A4 page")
     tokens_per_s: float = Field(0.0, description="after that, of one request alone")
     error: Problem | None = Field(None, description="why it does not run")
 
@@ -67,19 +67,20 @@ def _check(model: VisionModel, name: str, tasks: tuple[str, ...]) -> ModelCheck:
 
 
 def _speed(model: VisionModel) -> tuple[float, float]:
-    """Seconds to the first piece and tokens a second after it; the first run warms up."""
+    """Seconds to the first token, and tokens a second after it; a run before that warms up."""
     room = model.facts().context_tokens
     request = VisionRequest.ask(_QUESTION, sample_page())
-    request = request._replace(max_tokens=max(1, min(_TOKENS, room - model.count_tokens(request))))
-    for _ in range(2):
-        began = time.perf_counter()
-        with model.stream(request) as stream:
-            next(stream, "")
-            first = time.perf_counter() - began
-            for _piece in stream:
-                pass
-        rest = time.perf_counter() - began - first
-    return first, (stream.result.completion_tokens - 1) / rest if rest else 0.0
+    request = request._replace(max_tokens=max(2, min(_TOKENS, room - model.count_tokens(request))))
+    model.generate([request])
+    first, _ = _timed(model, request._replace(max_tokens=1))
+    whole, tokens = _timed(model, request)
+    return first, (tokens - 1) / (whole - first) if whole > first else 0.0
+
+
+def _timed(model: VisionModel, request: VisionRequest) -> tuple[float, int]:
+    began = time.perf_counter()
+    (result,) = model.generate([request])
+    return time.perf_counter() - began, result.completion_tokens
 
 
 def sample_page() -> RGB:
