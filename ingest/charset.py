@@ -59,7 +59,7 @@ def decoded_as(data: bytes, label: str | None) -> str:
     if name and name not in _NO_LABELS:
         try:
             return data.decode(_SUPERSETS.get(name, name))
-        except (LookupError, UnicodeDecodeError):
+        except (LookupError, ValueError):  # no such encoding, or not in it
             pass
     return decode(data) or data.decode("latin-1")
 

@@ -11,6 +11,7 @@ import email.header
 import mimetypes
 import re
 from collections.abc import Iterator
+from email.errors import HeaderParseError
 from email.message import Message
 from email.policy import Compat32
 from pathlib import Path
@@ -86,7 +87,7 @@ def decode_header(value: str) -> str:
     """A header as people read it: encoded words decoded, bare bytes guessed, folds undone."""
     # Encoded words that belong together may be cut inside a character: neighbours of one encoding are joined first.
     pieces: list[tuple[bytes, str | None]] = []
-    for chunk, charset in email.header.decode_header(value):
+    for chunk, charset in _chunks(value):
         raw = chunk if isinstance(chunk, bytes) else chunk.encode("utf-8", "surrogateescape")
         if pieces and charset and pieces[-1][1] == charset:
             pieces[-1] = (pieces[-1][0] + raw, charset)
@@ -95,12 +96,19 @@ def decode_header(value: str) -> str:
     return " ".join("".join(decoded_as(raw, charset) for raw, charset in pieces).split())
 
 
+def _chunks(value: str) -> list[tuple[bytes | str, str | None]]:
+    try:
+        return email.header.decode_header(value)
+    except HeaderParseError:  # an encoded word that is none is shown as it is
+        return [(value, None)]
+
+
 def _leaves(part: Message, depth: int) -> Iterator[Message]:
     """Parts that are no multipart, the better half of alternatives only; forwarded mails stay whole."""
     if depth > _MAX_DEPTH:
         raise RecursionError
     if part.get_content_maintype() != "multipart" or not part.is_multipart():
-        if part.get_payload():
+        if part.is_multipart() or part.get_payload(decode=True):
             yield part
         return
     children = [child for child in part.get_payload() if isinstance(child, Message)]

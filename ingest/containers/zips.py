@@ -80,7 +80,7 @@ class ZipContainer:
 
     def listing(self, limits: LimitSettings) -> Listing:
         """Its files; directories are none, and links are not followed."""
-        files = [(i, info) for i, info in enumerate(self._infos) if not info.is_dir()]
+        files = [(i, info) for i, info in enumerate(self._infos) if not info.filename.endswith("/")]
         if not files:
             raise CorruptFileError("The archive holds no files.")
         if len(files) > limits.max_archive_files:
