@@ -2,7 +2,8 @@
 
 Writes next to this file, in the form of a dataset: ``documents/``, ``ocr.jsonl`` (exact text of every page),
 ``queries.jsonl`` (questions, with the quote and boxes that answer each) and ``truth.jsonl`` (blocks, lines, table
-cells); and a second one in ``hard/``, of documents that deceive or resist a reader. The same versions of the fonts and
+cells); a second one in ``hard/``, of documents that deceive or resist a reader; and a third in ``packed/``, of what
+must be unpacked, unlocked or converted first (:mod:`evals.samples.packed`). The same versions of the fonts and
 libraries write the same bytes.
 """
 
@@ -15,7 +16,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from evals.samples import contract, fonts, handbook, hard_pages, notice, paper, register, report, slides
+from evals.samples import (
+    archives,
+    contract,
+    fonts,
+    handbook,
+    hard_pages,
+    notice,
+    packed,
+    paper,
+    register,
+    report,
+    slides,
+)
 from evals.samples.common import Sample
 from evals.samples.questions import ANSWERABLE, UNANSWERABLE, Question
 from evals.samples.truth import Record, locate, pages
@@ -24,6 +37,8 @@ from tuwen.errors import TuwenError
 HERE = Path(__file__).parent
 HARD = "hard"
 """Folder of the second set."""
+PACKED = "packed"
+"""Folder of the third."""
 
 
 class SampleSet(NamedTuple):
@@ -76,6 +91,18 @@ def write(folder: Path) -> None:
     fonts.require()
     for name, chosen in SETS.items():
         _write_set(folder / name, chosen)
+    write_packed(folder / PACKED)
+
+
+def write_packed(folder: Path) -> None:
+    """Build the third set; encrypted files, whose bytes differ every time, only where there is none."""
+    documents = folder / "documents"
+    documents.mkdir(parents=True, exist_ok=True)
+    for name, build in packed.BUILDERS.items():
+        if name != archives.LOCKED or not (documents / name).exists():
+            (documents / name).write_bytes(build())
+    _write(folder / "truth.jsonl", packed.truth())
+    _write(folder / "skipped.jsonl", packed.SKIPPED)
 
 
 def _write_set(folder: Path, chosen: SampleSet) -> None:
