@@ -17,6 +17,8 @@ from vlm.models import VisionModels
 _QUESTION = "不看图，请从一数到一百，每行一个汉字数字。"
 """Makes a model write for a while, whatever the picture."""
 _TOKENS = 256
+_ENOUGH = 8
+"""Tokens under which no speed is told."""
 
 
 class ModelCheck(Model):
@@ -34,7 +36,7 @@ class ModelCheck(Model):
     batch: int = Field(0, description="requests written at once")
     load_s: float = 0.0
     first_token_s: float = Field(0.0, description="of a text about an A4 page")
-    tokens_per_s: float = Field(0.0, description="after that, of one request alone")
+    tokens_per_s: float | None = Field(None, description="after that, of one request alone; null if too few")
     error: Problem | None = Field(None, description="why it does not run")
 
 
@@ -61,12 +63,12 @@ def _check(model: VisionModel, name: str, tasks: tuple[str, ...]) -> ModelCheck:
         model=name,
         load_s=round(loaded, 2),
         first_token_s=round(first, 3),
-        tokens_per_s=round(speed, 1),
+        tokens_per_s=speed and round(speed, 1),
         **facts._asdict(),
     )
 
 
-def _speed(model: VisionModel) -> tuple[float, float]:
+def _speed(model: VisionModel) -> tuple[float, float | None]:
     """Seconds to the first token, and tokens a second after it; a run before that warms up."""
     room = model.facts().context_tokens
     request = VisionRequest.ask(_QUESTION, sample_page())
@@ -74,7 +76,7 @@ def _speed(model: VisionModel) -> tuple[float, float]:
     model.generate([request])
     first, _ = _timed(model, request._replace(max_tokens=1))
     whole, tokens = _timed(model, request)
-    return first, (tokens - 1) / (whole - first) if whole > first else 0.0
+    return first, (tokens - 1) / (whole - first) if tokens >= _ENOUGH and whole > first else None
 
 
 def _timed(model: VisionModel, request: VisionRequest) -> tuple[float, int]:

@@ -68,7 +68,7 @@ def _show(one: ModelCheck) -> None:
             say("model_batch"): str(one.batch),
             say("model_load"): f"{one.load_s:.1f} s",
             say("model_first"): f"{one.first_token_s:.2f} s",
-            say("model_speed"): say("model_speed_value", speed=one.tokens_per_s),
+            say("model_speed"): say("model_speed_value", speed=one.tokens_per_s) if one.tokens_per_s else "–",
         }
     )
 
