@@ -172,7 +172,10 @@ class Points(points_service_pb2_grpc.PointsServicer):
             with_vectors=request.with_vectors.enable,
         )
         return wire.ScrollResponse(
-            result=[RestToGrpc.convert_record(record) for record in records],
+            result=[
+                RestToGrpc.convert_record(record.model_copy(update={"payload": record.payload or {}}))
+                for record in records
+            ],
             next_page_offset=RestToGrpc.convert_extended_point_id(following) if following is not None else None,
         )
 
