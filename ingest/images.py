@@ -64,9 +64,10 @@ class ImageFile:
             target = _fit(image.size, self._limits.max_page_pixels)
             if image.format == "JPEG":
                 image.draft(None, target)  # decodes at 1/2, 1/4 or 1/8 where that is enough
-            upright = ImageOps.exif_transpose(image)
-            upright.thumbnail(target if upright.size == image.size else target[::-1], Image.Resampling.BOX)
-            pixels = flatten(upright)
+            stored = image.size
+            ImageOps.exif_transpose(image, in_place=True)  # a copy of a large picture would not fit into memory
+            image.thumbnail(target if image.size == stored else target[::-1], Image.Resampling.BOX)
+            pixels = flatten(image)
         return pixels, _resolution(declared, longest) * max(pixels.shape[:2]) / longest
 
     def _check_size(self, image: Image.Image) -> None:
