@@ -22,19 +22,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.base import RGB, OpenPage, TextLine, word_spans
-from tuwen.settings import IngestSettings, OcrSettings
-from tuwen.types import Box, Source, Word, is_cjk
+from ingest.base import RGB, word_spans
+from tuwen.settings import OcrSettings
+from tuwen.types import Box, is_cjk
 
-ALGORITHM = 1
+ALGORITHM = 2
 """Raise it whenever the same image could be read differently."""
 
 _EITHER_WAY = 0.2
 """A line that reads this little worse the other way round follows the rest of the page."""
 _STRIP = 3
 """An image this many times taller than wide is no page but a strip."""
-_SAMPLES = 16
-"""Characters that are looked at to tell vertical text from a page on its side."""
 _LINE_HEIGHT = 48
 """Pixels to which the recogniser scales a line."""
 _STRIDE = 8
@@ -46,8 +44,6 @@ _DOUBTFUL = 0.80
 
 _HALF_CHARACTER = 0.55
 """No character reaches further from its centre than this share of the line's height."""
-_FONT_SHARE = 0.8
-"""Font size as a share of the height of a detected line, which has a margin above and below."""
 
 Quad = NDArray[np.float32]
 """Corners of shape (4, 2) in pixels: top left, top right, bottom right, bottom left of the upright line."""
@@ -111,15 +107,25 @@ class OcrEngine:
         self._characters: Sequence[str] = self._recognizer.postprocess_op.character
         self._max_side = max_side
 
-    def read(self, image: RGB) -> tuple[OcrLine, ...]:
-        """Find and recognise text lines, top to bottom; an image without text gives none."""
+    def find(self, image: RGB) -> list[Quad]:
+        """Places of text lines, top to bottom."""
+        return list(self._find(np.ascontiguousarray(image[:, :, ::-1])))
+
+    def read(self, image: RGB, quads: Sequence[Quad] | None = None) -> tuple[OcrLine, ...]:
+        """Recognise text lines, top to bottom; an image without text gives none.
+
+        Args:
+            image: the page.
+            quads: where to read; None finds the lines first.
+        """
         bgr = np.ascontiguousarray(image[:, :, ::-1])
-        lines = [line for quad in self._find(bgr) if (line := self._read_line(bgr, quad)) is not None]
+        places = self._find(bgr) if quads is None else quads
+        lines = [line for quad in places if (line := self._read_line(bgr, quad)) is not None]
         return tuple(self._agreed(bgr, lines))
 
     def _agreed(self, bgr: RGB, lines: Sequence[OcrLine]) -> Iterator[OcrLine]:
         """On an upside-down page, also turn the short lines that read either way, such as ``- 96 -``."""
-        main = _main_turn(lines)
+        main = main_turn(lines)
         for line in lines:
             if line.turned != main and (line.turned - main) % 360 == 180:
                 other = self._read_turned(bgr, np.roll(line.quad, 2, axis=0), main)
@@ -183,8 +189,7 @@ class OcrEngine:
 
     def _read_line(self, bgr: RGB, quad: Quad) -> OcrLine | None:
         """Read upright, or running down the page; when that fails, the other way round as well."""
-        width, height = _size(quad)
-        turns = (270, 90) if height >= _TALL * width else (0, 180)
+        turns = (270, 90) if is_tall(quad) else (0, 180)
         best = None
         for turned in turns:
             # Turning the image by a quarter clockwise makes its bottom left corner the top left one.
@@ -199,7 +204,7 @@ class OcrEngine:
         decoded = self._recognize(_crop(bgr, upright))
         if not decoded.text.strip():
             return None
-        return OcrLine(_place_words(decoded, upright), upright, decoded.confidence, turned, _size(upright)[1])
+        return OcrLine(_place_words(decoded, upright), upright, decoded.confidence, turned, quad_size(upright)[1])
 
     def _recognize(self, crop: RGB) -> _Decoded:
         height, width = crop.shape[:2]
@@ -231,8 +236,8 @@ def _bands(bgr: RGB, longest: int) -> list[tuple[int, int]]:
     return list(pairwise([*cuts, height]))
 
 
-def _main_turn(lines: Sequence[OcrLine]) -> int:
-    """The direction of most characters; 0 of no lines."""
+def main_turn(lines: Sequence[OcrLine]) -> int:
+    """The turn of most characters (see :attr:`OcrLine.turned`); 0 of no lines."""
     weights = Counter[int]()
     for line in lines:
         weights[line.turned] += sum(len(word.text) for word in line.words)
@@ -246,7 +251,13 @@ def _run_end(best: NDArray[np.intp], start: int) -> int:
     return end
 
 
-def _size(quad: Quad) -> tuple[float, float]:
+def is_tall(quad: Quad) -> bool:
+    """Whether a region holds a vertical or sideways line."""
+    width, height = quad_size(quad)
+    return height >= _TALL * width
+
+
+def quad_size(quad: Quad) -> tuple[float, float]:
     """Width and height of a quad in pixels."""
     width = max(np.linalg.norm(quad[1] - quad[0]), np.linalg.norm(quad[2] - quad[3]))
     height = max(np.linalg.norm(quad[3] - quad[0]), np.linalg.norm(quad[2] - quad[1]))
@@ -254,7 +265,7 @@ def _size(quad: Quad) -> tuple[float, float]:
 
 
 def _crop(bgr: RGB, quad: Quad) -> RGB:
-    width, height = (max(2, round(side)) for side in _size(quad))
+    width, height = (max(2, round(side)) for side in quad_size(quad))
     target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     matrix = cv2.getPerspectiveTransform(np.ascontiguousarray(quad), target)
     crop: RGB = cv2.warpPerspective(
@@ -265,7 +276,7 @@ def _crop(bgr: RGB, quad: Quad) -> RGB:
 
 def _place_words(decoded: _Decoded, quad: Quad) -> tuple[OcrWord, ...]:
     """Cut the line between the centres of neighbouring characters, nearer to the narrower one."""
-    width, height = _size(quad)
+    width, height = quad_size(quad)
     centres = decoded.columns
     sizes = np.array([1.0 if is_cjk(char) else 0.5 for char in decoded.text], np.float32)
     middles = centres[:-1] + np.diff(centres) * sizes[:-1] / (sizes[:-1] + sizes[1:])
@@ -284,80 +295,6 @@ def _slice(quad: Quad, start: float, end: float) -> Quad:
     top, bottom = quad[1] - quad[0], quad[2] - quad[3]
     corners = [quad[0] + top * start, quad[0] + top * end, quad[3] + bottom * end, quad[3] + bottom * start]
     return np.array(corners, np.float32)
-
-
-def read_lines(page: OpenPage, settings: IngestSettings, within: Sequence[Box] | None = None) -> tuple[TextLine, ...]:
-    """Lines of the page's picture, roughly from top to bottom (layout orders them); those in doubt included.
-
-    Boxes are fractions of the displayed page whatever the direction of the text; the words of a line are in
-    reading order.
-
-    Args:
-        page: the displayed page.
-        settings: resolution and limits.
-        within: only what stands in one of these parts of the page; None means the whole page.
-
-    Raises:
-        PageFailedError: the page cannot be rendered.
-    """
-    image = page.render(settings.ocr.dpi, settings.limits.max_page_pixels)
-    height, width = image.shape[:2]
-    part = Box(0, 0, 1, 1) if within is None else Box.union(within).clamped()
-    x0, y0 = int(part.x0 * width), int(part.y0 * height)
-    crop = image[y0 : max(y0 + 1, round(part.y1 * height)), x0 : max(x0 + 1, round(part.x1 * width))]
-    read = [_moved(line, x0, y0) for line in shared_engine(settings.ocr.max_side).read(crop)]
-    lines = text_lines(read, image.shape, page.width, page.height)
-    if within is None:
-        return lines
-    return tuple(line for line in lines if any(box.contains_point(*line.box.center) for box in within))
-
-
-def page_turn(page: OpenPage, lines: Sequence[TextLine], settings: IngestSettings) -> int:
-    """Degrees (0, 90, 180, 270) by which the page must be turned clockwise for most of its lines to be upright."""
-    turned = Counter[int]()
-    for line in lines:
-        turned[_turn(line, page)] += len(line.words)
-    main = turned.most_common(1)[0][0] if turned else 0
-    if main != 270:
-        return main
-    down = sorted((line for line in lines if _turn(line, page) == 270), key=lambda line: -len(line.words))
-    image = page.render(settings.ocr.dpi, settings.limits.max_page_pixels)
-    boxes = [word.box for line in down[:4] for word in line.words if word.text.isalnum() and is_cjk(word.text[0])]
-    return 0 if shared_engine(settings.ocr.max_side).is_upright(image, boxes[:_SAMPLES]) else 270
-
-
-def _turn(line: TextLine, page: OpenPage) -> int:
-    (ax, ay), (bx, by) = line.words[0].box.center, line.words[-1].box.center
-    dx, dy = (bx - ax) * page.width, (by - ay) * page.height
-    if abs(dx) >= abs(dy):
-        return 180 if dx < 0 else 0
-    return 270 if dy > 0 else 90
-
-
-def _moved(line: OcrLine, dx: int, dy: int) -> OcrLine:
-    shift = np.array([dx, dy], np.float32)
-    words = tuple(word._replace(quad=word.quad + shift) for word in line.words)
-    return line._replace(words=words, quad=line.quad + shift)
-
-
-def text_lines(lines: Sequence[OcrLine], shape: tuple[int, ...], width: float, height: float) -> tuple[TextLine, ...]:
-    """What the engine read, as lines of a page.
-
-    Args:
-        lines: in pixels.
-        shape: (height, width, ...) of the image in pixels.
-        width: of the page in points.
-        height: of the page in points.
-    """
-    made = []
-    for line in lines:
-        words = tuple(Word(text=word.text, box=_box(word.quad, shape)) for word in line.words)
-        points = height / shape[0] if line.turned in (0, 180) else width / shape[1]
-        spaces = (False, *(word.space for word in line.words[1:]))
-        size = line.thickness * points * _FONT_SHARE
-        box = Box.union(word.box for word in words)
-        made.append(TextLine(words, spaces, box, Source.OCR, round(line.confidence, 4), round(size, 1), bold=False))
-    return tuple(made)
 
 
 @lru_cache(maxsize=1)
@@ -381,8 +318,3 @@ def fingerprint(settings: OcrSettings) -> dict[str, str | int | float]:
         "dpi": settings.dpi,
         "max_side": settings.max_side,
     }
-
-
-def _box(quad: Quad, shape: tuple[int, ...]) -> Box:
-    xs, ys = quad[:, 0] / shape[1], quad[:, 1] / shape[0]
-    return Box(float(xs.min()), float(ys.min()), float(xs.max()), float(ys.max())).clamped()

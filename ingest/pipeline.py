@@ -25,12 +25,13 @@ from ingest.images import load_picture
 from ingest.ink import ink_share
 from ingest.readers import build_reader, sure
 from ingest.rendered import Rendered
+from ingest.scan import text_lines
 from ingest.sniffing import sniff
 from tuwen.errors import UnsupportedTypeError
 from tuwen.settings import IngestSettings
 from tuwen.types import PageRecord, Verdict, VerdictCode, Word
 
-READ_VERSION = 2
+READ_VERSION = 3
 """Raise it whenever the same file could be read into other records (opening, mixing, layout, contents)."""
 
 _BLANK_INK = 0.0005
@@ -101,7 +102,7 @@ def load_image(path: Path, settings: IngestSettings) -> RGB:
 def read_image_text(image: RGB, settings: IngestSettings) -> str:
     """What is written in a picture, a line of text a line."""
     lines = ocr.shared_engine(settings.ocr.max_side).read(image)
-    return "\n".join(line.text for line in sure(ocr.text_lines(lines, image.shape, 1.0, 1.0), settings))
+    return "\n".join(line.text for line in sure(text_lines(lines, image.shape, 1.0, 1.0), settings))
 
 
 def _emptiness(words: Sequence[Word], image: RGB) -> tuple[VerdictCode, ...]:

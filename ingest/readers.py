@@ -7,7 +7,7 @@ takes a plain reader, and aligns what it sees on that reading's words.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from importlib.metadata import version
 
@@ -17,9 +17,10 @@ from ingest.ink import ink_share
 from ingest.layout import arrange
 from ingest.mixing import unread_pictures, without_known
 from ingest.pages import straightened
+from ingest.scan import ALL, Correction, SealText, read_parts, read_scan
 from ingest.trust import Layer, Look, believed
 from tuwen.settings import IngestSettings
-from tuwen.types import Block, BlockKind, Box, VerdictCode, Word
+from tuwen.types import Block, BlockKind, Box, Source, VerdictCode, Word, WordSpan
 
 _LEVEL, _STEEPEST = 0.3, 20.0
 """Degrees: a scan tilted by less needs no straightening; one tilted by more is no tilted scan."""
@@ -63,10 +64,16 @@ class TextLayerReader:
 
 
 class OcrReader:
-    """Reads the picture of a page, upright whichever way it lies."""
+    """Reads the picture of a page, upright whichever way it lies.
 
-    def __init__(self, settings: IngestSettings) -> None:
+    Args:
+        settings: resolution, models, thresholds.
+        corrections: made to pictures that need them; all but in benchmarks.
+    """
+
+    def __init__(self, settings: IngestSettings, corrections: Collection[Correction] = ALL) -> None:
         self._settings = settings
+        self._corrections = corrections
 
     @property
     def fingerprint(self) -> str:
@@ -81,16 +88,19 @@ class OcrReader:
         Raises:
             PageFailedError: it cannot be rendered.
         """
-        found = ocr.read_lines(page, self._settings)
-        lines = sure(found, self._settings)
-        words, blocks = arrange_upright(page, lines, ocr.page_turn(page, lines, self._settings))
-        confidence = mean_confidence(found)
+        scan = read_scan(page, self._settings, self._corrections)
+        words, blocks = arrange_upright(page, sure(scan.lines, self._settings), scan.turn)
+        words, blocks = with_seals(words, blocks, scan.seals)
+        confidence = mean_confidence(scan.lines)
         doubtful = confidence is not None and confidence < self._settings.ocr.suspect_confidence
         return Reading(words, blocks, confidence, (VerdictCode.LOW_OCR_CONFIDENCE,) if doubtful else ())
 
     def lines(self, page: OpenPage, within: Sequence[Box] | None = None) -> list[TextLine]:
-        """Legible lines before layout, of the whole page or of parts of it."""
-        return sure(ocr.read_lines(page, self._settings, within), self._settings)
+        """Legible lines before layout, of the whole page or of parts of it; those on seals included."""
+        if within is not None:
+            return sure(read_parts(page, self._settings, within), self._settings)
+        scan = read_scan(page, self._settings, self._corrections)
+        return sure([*scan.lines, *(line for seal in scan.seals for line in seal.lines)], self._settings)
 
 
 class PlainReader:
@@ -132,6 +142,45 @@ class PlainReader:
             return without_known(self._ocr.lines(page), layer.lines)
         pictures = unread_pictures(page, layer.lines)
         return without_known(self._ocr.lines(page, pictures), layer.lines) if pictures else []
+
+
+def with_seals(
+    words: Sequence[Word], blocks: Sequence[Block], seals: Sequence[SealText]
+) -> tuple[tuple[Word, ...], tuple[Block, ...]]:
+    """The page with its seals as blocks of their own, after what is printed and before the footers."""
+    foot = next((i for i, block in enumerate(blocks) if block.kind is BlockKind.FOOTER), len(blocks))
+    cut = blocks[foot].words.start if foot < len(blocks) else len(words)
+    line = 1 + max((word.line for word in words), default=-1)
+    stamped: list[Word] = []
+    made: list[Block] = []
+    for seal in seals:
+        start = cut + len(stamped)
+        for own in seal.lines:
+            stamped.extend(word.model_copy(update={"line": line}) for word in own.words)
+            line += 1
+        text = "\n".join(own.text for own in seal.lines)
+        made.append(
+            Block(
+                kind=BlockKind.SEAL,
+                order=foot + len(made),
+                box=Box.union([seal.box, *(own.box for own in seal.lines)]).clamped(),
+                text=text,
+                markdown=text,
+                source=Source.OCR,
+                confidence=mean_confidence(seal.lines),
+                words=WordSpan(start, cut + len(stamped)),
+            )
+        )
+    moved = [
+        block.model_copy(
+            update={
+                "order": block.order + len(made),
+                "words": WordSpan(block.words.start + len(stamped), block.words.end + len(stamped)),
+            }
+        )
+        for block in blocks[foot:]
+    ]
+    return (*words[:cut], *stamped, *words[cut:]), (*blocks[:foot], *made, *moved)
 
 
 def sure(lines: Sequence[TextLine], settings: IngestSettings) -> list[TextLine]:

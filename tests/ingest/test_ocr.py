@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ingest import ocr
 from ingest.images import flatten
 from ingest.ocr import OcrEngine
+from ingest.scan import read_parts, read_scan
 from tests.ingest.drawing import LINES, columns, picture, picture_pdf, pixels, save, text_pdf
 from tuwen.types import is_cjk
 
@@ -111,7 +111,7 @@ def test_chinese_in_columns_is_upright(engine, tmp_path, opened, settings):
     turns = {}
     for name in ("columns", "prose"):
         with opened(tmp_path / f"{name}.png").page(1) as page:
-            turns[name] = ocr.page_turn(page, ocr.read_lines(page, settings), settings)
+            turns[name] = read_scan(page, settings).turn
     assert turns == {"columns": 0, "prose": 270}
 
 
@@ -178,9 +178,9 @@ def test_engine_says_nothing(engine, capfd, caplog):
 def test_only_asked_for_parts_are_read(tmp_path, opened, settings):
     path = save(picture_pdf(picture()), tmp_path / "a.pdf")
     with opened(path).page(1) as page:
-        whole = ocr.read_lines(page, settings)
+        whole = read_scan(page, settings).lines
         second = whole[1].box
-        (alone,) = ocr.read_lines(page, settings, [second])
+        (alone,) = read_parts(page, settings, [second])
     assert fold(alone.text) == fold(LINES[1])
     assert alone.box.overlap(second) > 0.8
     assert second.overlap(alone.box) > 0.8
@@ -188,5 +188,5 @@ def test_only_asked_for_parts_are_read(tmp_path, opened, settings):
 
 def test_font_size_is_about_right(tmp_path, opened, settings):
     with opened(save(picture_pdf(picture(dpi=200)), tmp_path / "a.pdf")).page(1) as page:
-        for line in ocr.read_lines(page, settings):
+        for line in read_scan(page, settings).lines:
             assert line.size == pytest.approx(16, rel=0.2)

@@ -10,7 +10,7 @@ import pymupdf
 import pytest
 from PIL import Image, ImageDraw
 
-from ingest import ocr, pipeline
+from ingest import pipeline, readers
 from ingest.base import PageTask
 from ingest.pipeline import fingerprint, inspect, load_image, read_image_text, read_page
 from tests.ingest.drawing import LINES, mislabelled, picture, picture_pdf, pixels, png, save, text_pdf, write
@@ -36,7 +36,8 @@ def read(tmp_path, settings):
 
 def no_ocr(monkeypatch):
     """Looks at single places are cheap; reading the page is not."""
-    monkeypatch.setattr(ocr, "read_lines", lambda *_: pytest.fail("OCR was not needed"))
+    for name in ("read_scan", "read_parts"):
+        monkeypatch.setattr(readers, name, lambda *_: pytest.fail("OCR was not needed"))
 
 
 def test_pages_are_counted_and_errors_are_ours(tmp_path, settings):

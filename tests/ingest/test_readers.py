@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest import ocr
 from ingest.base import PageReader
 from ingest.readers import OcrReader, PlainReader, TextLayerReader, build_reader, skew, tilt_box, turn_box
+from ingest.scan import read_scan
 from tests.ingest.drawing import LINES, photographed, picture_pdf, save, text_pdf, write
 from tuwen.settings import IngestSettings
 from tuwen.types import Box, Source
@@ -136,7 +136,7 @@ def test_tilted_scan_is_laid_out_level_with_boxes_as_displayed(tmp_path, opened,
     document, lines = two_columns()
     tilted = photographed(document[0]).rotate(degrees, fillcolor="white")  # counter-clockwise
     with opened(save(picture_pdf(tilted), tmp_path / "a.pdf")).page(1) as page:
-        assert skew(page, ocr.read_lines(page, settings)) == pytest.approx(-degrees, abs=0.4)
+        assert skew(page, read_scan(page, settings).lines) == pytest.approx(-degrees, abs=0.4)
         reading = OcrReader(settings).read(page)
         image = page.render(150, 10**8)
     assert words_text(reading) == fold("".join(lines))
