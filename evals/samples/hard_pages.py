@@ -156,7 +156,7 @@ def two_up() -> Sample:
     flow = Flow(lambda _: Sheet(A4[1], A4[0]), lambda _: [
         Frame(46, 62, width - 34, height - 52), Frame(width + 34, 62, 2 * width - 46, height - 52),
     ])  # fmt: skip
-    body, head = Style("serif", 11), Style("sans-bold", 12.5)
+    body, head = Style("serif", 14), Style("sans-bold", 15.5)
     for title, texts in _BOOKLET:
         flow.para(title, head, kind=BlockKind.TITLE, align="left", before=8, after=2, keep=34)
         for text in texts:

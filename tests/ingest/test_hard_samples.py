@@ -77,6 +77,7 @@ def test_the_left_page_is_read_before_the_right_one():
     blocks = [block for block in record(hard_pages.TWO_UP).blocks if block.kind is not BlockKind.FOOTER]
     sides = [block.box.center[0] > 0.5 for block in blocks]
     assert sides == sorted(sides)
+    assert 0.3 < sum(sides) / len(sides) < 0.7
     assert not any(block.box.x0 < 0.49 < 0.51 < block.box.x1 for block in blocks)
 
 
