@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.base import PageReader
-from ingest.readers import OcrReader, PlainReader, TextLayerReader, build_reader, skew, tilt_box, turn_box
+from ingest.readers import OcrReader, PlainReader, TextLayerReader, build_reader
 from ingest.scan import read_scan
+from ingest.upright import skew, tilt_box, turn_box
 from tests.ingest.drawing import LINES, photographed, picture_pdf, save, text_pdf, write
 from tuwen.settings import IngestSettings
 from tuwen.types import Box, Source

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 from ingest.ocr import OcrLine, OcrWord
-from ingest.readers import OcrReader, with_seals
+from ingest.readers import OcrReader
 from ingest.scan import SealText, read_scan, turned_back
 from ingest.seals import Seal, find_seals
 from ingest.unmixing import red_mask, redness, slanting, without_red
+from ingest.upright import with_seals
 from tests.ingest.drawing import LINES, photographed, picture, picture_pdf, pixels, save, text_pdf, write
 from tests.ingest.layout_pages import SAMPLES
 from tuwen.types import Block, BlockKind, Box, Word, WordSpan, fold_space
