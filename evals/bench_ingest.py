@@ -1,5 +1,8 @@
 """How fast and how big an ingest is: ``python -m evals.bench_ingest [NAME=PATH …]``.
 
+``--pages 100 1000`` takes in one drawn, born-digital document of each number of pages instead, to see whether memory
+grows with it.
+
 Each set is taken in by ``tuwen ingest`` as a process of its own, into an empty data directory. CPU seconds are those
 of that process and all its descendants; they are told by the kernel (``RUSAGE_CHILDREN``, which counts descendants
 that were waited for) and, as a check, by sampling; the larger figure counts. A machine that does something else at
@@ -23,6 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pymupdf
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.table import Table
@@ -172,6 +176,23 @@ def sample_sets() -> dict[str, list[Path]]:
     }
 
 
+def draw_document(pages: int, path: Path) -> Path:
+    """A born-digital PDF of small pages, a heading and some lines each, none like another."""
+    with pymupdf.open() as document:
+        for number in range(1, pages + 1):
+            page = document.new_page(width=420, height=595)
+            lines = [f"第{number}章　设备检修记录", *(_line(number, line) for line in range(8))]
+            for row, text in enumerate(lines):
+                page.insert_text((50, 70 + 24 * row), text, fontname="china-s", fontsize=10 if row else 16)
+        document.save(path, deflate=True, no_new_id=True)
+    return path
+
+
+def _line(page: int, line: int) -> str:
+    number = page * 8 + line
+    return f"第{line + 1}项于{page % 12 + 1}月{line + 1}日完成，费用{number}元，经办人{chr(0x4E00 + number)}。"
+
+
 def files_of(path: Path) -> list[Path]:
     """A file, or all files of a folder."""
     return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
@@ -192,10 +213,13 @@ def main() -> int:
     """Run from the command line; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m evals.bench_ingest", description=__doc__.split("\n")[0])
     parser.add_argument("sets", nargs="*", metavar="NAME=PATH", help="what to take in (default: the sample corpus)")
+    parser.add_argument("--pages", type=int, nargs="+", metavar="N", help="one drawn document of N pages for each N")
     parser.add_argument("--repeat", type=int, default=1, help="take in N copies of every file")
     parser.add_argument("--limit", type=int, help="the first N files of each set only")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
+    if arguments.pages:
+        return _report(_measured_drawn(arguments.pages), arguments.json)
     given = {name: files_of(Path(path)) for name, _, path in (item.partition("=") for item in arguments.sets)}
     figures = []
     for name, paths in (given or sample_sets()).items():
@@ -203,8 +227,21 @@ def main() -> int:
             (Path(folder) / "in").mkdir()
             copies = multiply(paths[: arguments.limit], arguments.repeat, Path(folder) / "in")
             figures.append(measure(name, copies, Path(folder) / "home"))
-    if arguments.json:
-        arguments.json.write_text(json.dumps([one.model_dump() for one in figures], indent=1), "utf-8")
+    return _report(figures, arguments.json)
+
+
+def _measured_drawn(numbers: Sequence[int]) -> list[IngestFigures]:
+    figures = []
+    for pages in numbers:
+        with tempfile.TemporaryDirectory(prefix="tuwen-bench-") as folder:
+            drawn = draw_document(pages, Path(folder) / f"{pages}.pdf")
+            figures.append(measure(f"{pages} pages", [drawn], Path(folder) / "home"))
+    return figures
+
+
+def _report(figures: Sequence[IngestFigures], target: Path | None) -> int:
+    if target:
+        target.write_text(json.dumps([one.model_dump() for one in figures], indent=1), "utf-8")
     print_table(figures, wide_console())
     return 1 if any(one.failed for one in figures) else 0
 

@@ -23,7 +23,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from ingest.isolation import ChildSandbox
+from ingest.isolation import Children, enter_child
 from tuwen.engine import Tuwen
 from tuwen.errors import DocumentError, InvalidRequestError, TuwenError
 from tuwen.settings import Settings, load_settings
@@ -107,7 +107,7 @@ def _outcomes(engine: Tuwen, files: Sequence[Path], password: str | None) -> dic
 def _counts(documents: Path, expected: Sequence[Expectation], settings: Settings) -> Iterator[tuple[str, int]]:
     """Pages as PyMuPDF counts them, away from this process."""
     limits = settings.ingest.limits
-    with ChildSandbox(limits.max_memory_mb) as sandbox:
+    with Children(1, enter_child, (limits.max_memory_mb,)) as sandbox:
         for item in expected:
             if item.expect == "ok":
                 try:

@@ -15,7 +15,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
@@ -64,31 +64,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or bool(_OUT_OF_MEMORY.search(str(error)))
 
 
-def start_pool(workers: int, enter: Callable[..., None], arguments: tuple[Any, ...]) -> ProcessPool:
-    """A pool of children that are spawned and run ``enter(*arguments)`` first.
-
-    Raises:
-        UnavailableError: children cannot start, which is no file's fault.
-    """
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPool(workers, max_tasks=_RECYCLE_AFTER, initializer=enter, initargs=arguments, context=context)
-    try:
-        pool.schedule(os.getpid).result(_START_TIMEOUT_S)
-    except (OSError, RuntimeError, CancelledError) as error:  # TimeoutError and ProcessExpired are OSErrors
-        stop_pool(pool)
-        raise UnavailableError(
-            "Child processes cannot start. A script that calls this must do so below "
-            f'`if __name__ == "__main__":`; else see the messages above ({type(error).__name__}: {error}).'
-        ) from error
-    return pool
-
-
-def stop_pool(pool: ProcessPool) -> None:
-    """End the children, whatever they are at."""
-    pool.stop()
-    pool.join()
-
-
 def as_tuwen_error(error: BaseException, what: str, timeout_s: float) -> TuwenError:
     """What a child's failure means in our terms.
 
@@ -131,18 +106,58 @@ class InProcess:
         return call(*arguments)
 
 
-class ChildSandbox:
-    """One child process, started when it is first needed and again when it has died; a context manager."""
+class Children:
+    """A pool of child processes, started when it is first needed, or ahead of that; a context manager.
 
-    def __init__(self, memory_mb: int) -> None:
-        self._memory_mb = memory_mb
+    A child that dies is replaced. What is in flight when the block ends is ended with them.
+
+    Args:
+        size: number of children.
+        enter: what each runs first, such as :func:`enter_child`.
+        arguments: of ``enter``.
+    """
+
+    def __init__(self, size: int, enter: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        self.size = size
+        self._enter = enter
+        self._arguments = arguments
         self._pool: ProcessPool | None = None
+        self._sign_of_life: Future[int] | None = None
+
+    def start(self) -> None:
+        """Let the children start while the caller does something else."""
+        if self._pool is None:
+            self._pool = ProcessPool(
+                self.size,
+                max_tasks=_RECYCLE_AFTER,
+                initializer=self._enter,
+                initargs=self._arguments,
+                context=multiprocessing.get_context("spawn"),
+            )
+            self._sign_of_life = self._pool.schedule(os.getpid)
+
+    @property
+    def pool(self) -> ProcessPool:
+        """The pool, its children able to work.
+
+        Raises:
+            UnavailableError: children cannot start, which is no file's fault.
+        """
+        self.start()
+        assert self._pool is not None
+        assert self._sign_of_life is not None
+        try:
+            self._sign_of_life.result(_START_TIMEOUT_S)
+        except (OSError, RuntimeError, CancelledError) as error:  # TimeoutError and ProcessExpired are OSErrors
+            raise UnavailableError(
+                "Child processes cannot start. A script that calls this must do so below "
+                f'`if __name__ == "__main__":`; else see the messages above ({type(error).__name__}: {error}).'
+            ) from error
+        return self._pool
 
     def run(self, what: str, timeout_s: float, call: Callable[..., T], *arguments: Any) -> T:
-        """``call(*arguments)`` in the child."""
-        if self._pool is None:
-            self._pool = start_pool(1, enter_child, (self._memory_mb,))
-        future = self._pool.schedule(call, args=arguments, timeout=timeout_s)
+        """``call(*arguments)`` in a child (:class:`Sandbox`)."""
+        future = self.pool.schedule(call, args=arguments, timeout=timeout_s)
         error = future.exception()
         if error is not None:
             is_own = isinstance(error, OSError) and not isinstance(error, (TimeoutError, ProcessExpired))
@@ -150,11 +165,17 @@ class ChildSandbox:
         result: T = future.result()
         return result
 
+    def stop(self) -> None:
+        """End the children, whatever they are at; the next call starts others."""
+        if self._pool is not None:
+            self._pool.stop()
+            self._pool.join()
+            self._pool = None
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pool is not None:
-            stop_pool(self._pool)
+        self.stop()

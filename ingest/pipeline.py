@@ -23,6 +23,7 @@ from ingest.contents import is_contents
 from ingest.formats import open_document
 from ingest.images import load_picture
 from ingest.ink import ink_share
+from ingest.pages import free_store
 from ingest.readers import build_reader, sure
 from ingest.rendered import Rendered
 from ingest.scan import text_lines
@@ -71,6 +72,7 @@ def read_page(task: PageTask) -> PageResult:
             verdict=Verdict(codes=codes),
             is_contents=is_contents(blocks, words),
         )
+    free_store()
     return PageResult(record, _jpeg(image, settings.image_quality))
 
 

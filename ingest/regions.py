@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.base import RGB, OpenPage, TextLine
+from ingest.ocr import threads
 from tuwen.types import BlockKind, Box, Source
 
 _KINDS = {
@@ -78,9 +80,31 @@ def is_digital(lines: Sequence[TextLine]) -> bool:
     return 2 * sum(line.source is Source.TEXT_LAYER for line in lines) >= len(lines)
 
 
-def _predict(pdf_page: Any) -> list[dict[str, Any]]:
-    import pymupdf.layout  # noqa: F401  # activates Page.get_layout
+@cache
+def _activate_layout() -> None:
+    """Load the networks behind ``Page.get_layout``, with as many threads as our own.
 
+    PyMuPDF leaves their number to ONNX Runtime, which takes one a core in every process, and lets them spin.
+    """
+    import onnxruntime
+
+    plain = onnxruntime.SessionOptions
+
+    def bounded() -> Any:
+        options = plain()
+        options.intra_op_num_threads = threads()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        return options
+
+    onnxruntime.SessionOptions = bounded
+    try:
+        import pymupdf.layout  # noqa: F401
+    finally:
+        onnxruntime.SessionOptions = plain
+
+
+def _predict(pdf_page: Any) -> list[dict[str, Any]]:
+    _activate_layout()
     pdf_page.get_layout(return_raw=True)
     groups: list[dict[str, Any]] = pdf_page.layout_information or []
     return groups

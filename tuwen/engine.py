@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from ingest.discovery import Opening
-from ingest.isolation import ChildSandbox
+from ingest.isolation import Children
 from ingest.pipeline import load_image, read_image_text
 from ingest.workspace import SPOOL, sweep
 from retrieval.base import PageIndex
@@ -27,6 +28,7 @@ from tuwen.lookup import Lookup, PageImage, check_page
 from tuwen.parts import TENANT, Parts
 from tuwen.removal import delete, finish_deletes
 from tuwen.settings import Settings, default_home, load_settings
+from tuwen.stages import initialise
 from tuwen.status import EngineStatus, status_of
 from tuwen.types import (
     Answer,
@@ -110,17 +112,18 @@ class Tuwen:
             IndexLockedError: another process holds the index.
             UnavailableError: a store is full, read-only or gone.
         """
-        stores = self.parts.stores  # the index is held from here on
-        finish_deletes(self.parts)
         spool = self.home / SPOOL
         sweep(spool)
-        limits = self.settings.ingest.limits
-        into = self.catalog.collection(TENANT, collection, create=True)
-        with ChildSandbox(limits.max_memory_mb) as sandbox:
-            opening = Opening(sandbox, limits, spool, password)
+        with self._children() as children:
+            children.start()  # while this process opens its stores
+            stores = self.parts.stores  # the index is held from here on
+            finish_deletes(self.parts)
+            into = self.catalog.collection(TENANT, collection, create=True)
+            opening = Opening(children, self.settings.ingest.limits, spool, password)
             outcomes, skipped = take_in_all(paths, opening, into, self.catalog, self.parts.artefacts)
-        self._requeue_stale()
-        self._drain(stores, on_event, {document.document_id: password for document in outcomes} if password else {})
+            self._requeue_stale()
+            passwords = {document.document_id: password for document in outcomes} if password else {}
+            self._drain(stores, children, on_event, passwords)
         return IngestReport(documents=tuple(map(self._outcome, outcomes)), skipped=tuple(skipped))
 
     def search(
@@ -225,11 +228,11 @@ class Tuwen:
             NotFoundError: no such document or collection.
             UnavailableError: a store is full, read-only or gone.
         """
-        stores = self.parts.stores  # the index must be free before anything is queued
+        self._hold_index()
         where = self.catalog.collection(TENANT, collection) if collection else None
         ids = [self.catalog.document(one, collection=where).document_id for one in references] or None
         again = [document.document_id for document in self.catalog.retry_failed(where, tenant=TENANT, ids=ids)]
-        self._drain(stores, on_event, dict.fromkeys(again, password) if password else {}, again)
+        self._drain_only(again, on_event, password)
         return tuple(map(self.catalog.document, again))
 
     def reread(
@@ -247,13 +250,13 @@ class Tuwen:
             NotFoundError: no such document or page.
             UnavailableError: a store is full, read-only or gone.
         """
-        stores = self.parts.stores  # the index must be free before anything is queued
+        self._hold_index()
         document = self.catalog.document(reference)
         for page in pages:
             check_page(document, page)
         self.catalog.ledger.forget(document.document_id, pages=[0, *pages] if pages else None)
         self.catalog.requeue(document.document_id)
-        self._drain(stores, on_event, {document.document_id: password} if password else {}, [document.document_id])
+        self._drain_only([document.document_id], on_event, password)
         return self.catalog.document(document.document_id)
 
     def doctor(self, *, fix: bool = False, on_event: OnEvent = _ignore) -> Checkup:
@@ -268,7 +271,7 @@ class Tuwen:
             UnavailableError: a store cannot be read or written.
         """
         try:
-            return check_up(self.parts, lambda ids: self._drain(self.parts.stores, on_event, {}, ids), fix=fix)
+            return check_up(self.parts, lambda ids: self._drain_only(ids, on_event), fix=fix)
         finally:
             self._lookup.forget()
 
@@ -295,11 +298,27 @@ class Tuwen:
         """The vector index; held until :meth:`close`."""
         return self.parts.index
 
+    def _hold_index(self) -> PageIndex:
+        """Raises IndexLockedError before anything is queued that this process could not finish."""
+        return self.parts.index
+
+    def _children(self) -> Children:
+        return Children(self.settings.ingest.workers or os.cpu_count() or 1, initialise, (self.parts.setup,))
+
+    def _drain_only(self, ids: Sequence[str], on_event: OnEvent, password: str | None = None) -> None:
+        with self._children() as children:
+            self._drain(self.parts.stores, children, on_event, dict.fromkeys(ids, password) if password else {}, ids)
+
     def _drain(
-        self, stores: Stores, on_event: OnEvent, passwords: Mapping[str, str], only: Sequence[str] | None = None
+        self,
+        stores: Stores,
+        children: Children,
+        on_event: OnEvent,
+        passwords: Mapping[str, str],
+        only: Sequence[str] | None = None,
     ) -> None:
         try:
-            Worker(stores, self.parts.setup, on_event).drain(passwords, only)
+            Worker(stores, self.settings, children, on_event).drain(passwords, only)
         finally:
             self._lookup.forget()
 

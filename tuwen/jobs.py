@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -101,7 +102,13 @@ class Job:
     """One leased document on its way through the phases."""
 
     def __init__(
-        self, document: LeasedDocument, stores: Stores, settings: Settings, password: str | None, on_event: OnEvent
+        self,
+        document: LeasedDocument,
+        stores: Stores,
+        settings: Settings,
+        children: int,
+        password: str | None,
+        on_event: OnEvent,
     ) -> None:
         self.document = document
         self.pending: deque[Task] = deque()
@@ -109,6 +116,7 @@ class Job:
         self._catalog, self._artefacts = stores.catalog, stores.artefacts
         self._fingerprints, self._index = stores.fingerprints, stores.index
         self._limits = settings.ingest.limits
+        self._children = children
         self._password = password
         self._on_event = on_event
         self._pages = document.pages or 0
@@ -217,8 +225,8 @@ class Job:
         ):
             yield self._phase(Stage.PASSAGES, [self._make_passages(tuple(readable))])
         todo = self._open(Stage.ENCODE, readable)
-        batches = [todo[i : i + _ENCODE_BATCH] for i in range(0, len(todo), _ENCODE_BATCH)]
-        yield self._phase(Stage.ENCODE, [self._encode(*batch) for batch in batches])
+        size = min(_ENCODE_BATCH, math.ceil(len(todo) / self._children))  # no child idles while another encodes it all
+        yield self._phase(Stage.ENCODE, [self._encode(*batch) for batch in _batches(todo, size)])
         yield from self._apply(self._finished(Stage.ENCODE))
         self._finish()
 
@@ -268,8 +276,8 @@ class Job:
             self._catalog.ledger.forget(self.document.document_id, [Stage.INDEX])
         self._phase(Stage.INDEX, [])
         try:
-            for start in range(0, len(todo), _ENCODE_BATCH):
-                self._write_points(todo[start : start + _ENCODE_BATCH])
+            for batch in _batches(todo, _ENCODE_BATCH):
+                self._write_points(batch)
                 yield []
             if before:
                 self._remove(before - self._expected(pages))
@@ -367,6 +375,12 @@ class Job:
         self._on_event(
             IngestEvent(self.document.document_id, self.document.name, stage, self._done, self._total, status)
         )
+
+
+def _batches(pages: list[int], size: int) -> Iterator[list[int]]:
+    while pages:
+        yield pages[:size]
+        pages = pages[size:]
 
 
 _VERDICTS = {

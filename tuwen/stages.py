@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -154,13 +154,25 @@ def make_passages(document_id: str, pages: Sequence[int]) -> tuple[int, ...]:
         child.settings.ingest.passages,
         child.encoders.dense.count_tokens,
     )
-    by_page: dict[int, list[Passage]] = {page: [] for page in pages}
-    for passage in passages:
-        by_page[passage.page].append(passage)
-    changed = [page for page, group in by_page.items() if _stored_passages(child, document_id, page) != tuple(group)]
-    for page in changed:
-        child.artefacts.put_passages(document_id, page, by_page[page])
+    changed = []
+    for page, group in _by_page(passages, pages):
+        if group != _stored_passages(child, document_id, page):
+            child.artefacts.put_passages(document_id, page, group)
+            changed.append(page)
     return tuple(changed)
+
+
+def _by_page(passages: Iterable[Passage], pages: Sequence[int]) -> Iterator[tuple[int, tuple[Passage, ...]]]:
+    """The passages that start on each page; both come in the order of pages, and only one page's are held."""
+    groups = groupby(passages, key=lambda passage: passage.page)
+    page_of_next, following = next(groups, (None, iter(())))
+    for page in pages:
+        if page == page_of_next:
+            yield page, tuple(following)
+            page_of_next, following = next(groups, (None, iter(())))
+        else:
+            yield page, ()
+    assert page_of_next is None, "passages come in the order of pages"
 
 
 def _stored_passages(child: Child, document_id: str, page: int) -> tuple[Passage, ...] | None:

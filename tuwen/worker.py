@@ -12,7 +12,6 @@ document; a failure of the stores (disk full) ends the run, and the next run goe
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -20,11 +19,12 @@ from typing import Any, NamedTuple
 
 from pebble import ProcessPool
 
-from ingest.isolation import as_tuwen_error, start_pool, stop_pool
+from ingest.isolation import Children, as_tuwen_error
 from tuwen import stages
 from tuwen.catalog import this_owner
 from tuwen.errors import LeaseLostError, TuwenError, UnavailableError
 from tuwen.jobs import Job, OnEvent, Stage, Stores, Task
+from tuwen.settings import Settings
 
 _LEASE_S = 60.0
 _RENEW_S = 15.0
@@ -39,19 +39,25 @@ class _Queue(NamedTuple):
 
 
 class Worker:
-    """Drives leased documents to their end."""
+    """Drives leased documents to their end.
 
-    def __init__(self, stores: Stores, setup: stages.Setup, on_event: OnEvent) -> None:
+    Args:
+        stores: what it writes to.
+        settings: of the limits.
+        children: set up by :func:`tuwen.stages.initialise`; started when there is something to do.
+        on_event: called with progress.
+    """
+
+    def __init__(self, stores: Stores, settings: Settings, children: Children, on_event: OnEvent) -> None:
         self._stores = stores
-        self._setup = setup
-        self._settings = setup.settings
+        self._settings = settings
+        self._children = children
         self._on_event = on_event
         self._owner = this_owner()
         self._dropped: list[Job] = []
-        self._size = setup.settings.ingest.workers or os.cpu_count() or 1
 
     def drain(self, passwords: Mapping[str, str] | None = None, only: Sequence[str] | None = None) -> None:
-        """Process documents until none is left to lease.
+        """Process documents until none is left to lease; the children are stopped then.
 
         Args:
             passwords: by document id, for encrypted files.
@@ -67,12 +73,9 @@ class Worker:
             return
         jobs = [first]
         try:
-            pool = start_pool(self._size, stages.initialise, (self._setup,))
-            try:
-                self._loop(pool, jobs, queue)
-            finally:
-                stop_pool(pool)
+            self._loop(self._children.pool, jobs, queue)
         finally:
+            self._children.stop()
             for job in jobs:
                 self._stores.catalog.release(job.document.document_id, self._owner)
             self._sweep(at_rest=True)
@@ -81,7 +84,8 @@ class Worker:
         document = self._stores.catalog.lease(self._owner, _LEASE_S, queue.only)
         if document is None or any(job.document.document_id == document.document_id for job in jobs):
             return None  # or its lease had run out while this machine slept: it is ours again, and its job goes on
-        return Job(document, self._stores, self._settings, queue.passwords.get(document.document_id), self._on_event)
+        password = queue.passwords.get(document.document_id)
+        return Job(document, self._stores, self._settings, self._children.size, password, self._on_event)
 
     def _loop(self, pool: ProcessPool, jobs: list[Job], queue: _Queue) -> None:
         flying: dict[Future[Any], tuple[Job, Task]] = {}
@@ -110,7 +114,7 @@ class Worker:
     def _submit(self, pool: ProcessPool, jobs: list[Job], flying: dict[Future[Any], tuple[Job, Task]]) -> None:
         """Keep two tasks a child in flight, oldest document first; more would only wait in memory."""
         for job in jobs:
-            while job.pending and len(flying) < 2 * self._size:
+            while job.pending and len(flying) < 2 * self._children.size:
                 task = job.pending.popleft()
                 job.flying += 1
                 flying[pool.schedule(stages.timed, args=(task.call, *task.args), timeout=task.timeout)] = job, task

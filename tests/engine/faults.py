@@ -59,3 +59,12 @@ def damaged_page(_document_id: str, _document_name: str, _pages: tuple[int, ...]
 
 def original_gone(_document_id: str, _media_type: str, _page: int, _password: str | None) -> stages.PageOutcome:
     raise NotFoundError("There is no original.")
+
+
+def bad_output(document_id: str, media_type: str, page: int, password: str | None) -> stages.PageOutcome:
+    """Says that all is well, and leaves half a record behind, every time."""
+    outcome = real_read_page(document_id, media_type, page, password)
+    if page == BAD_PAGE:
+        blobs = stages._this().artefacts._blobs
+        blobs.put(outcome.artefact, blobs.get(outcome.artefact)[:20])
+    return outcome

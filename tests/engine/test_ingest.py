@@ -251,6 +251,20 @@ def test_what_cannot_be_mended_fails_and_is_not_tried_for_ever(
         assert (document.status, document.error and document.error.code) == (DocumentStatus.FAILED, "corrupt_file")
 
 
+def test_bad_output_is_seen_and_harms_no_other_document(
+    tmp_path: Path, open_engine: Callable[[], Tuwen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "read_page", faults.bad_output)
+    with open_engine() as engine:
+        files = [draw_pdf(tmp_path / "a.pdf", report(1)), draw_pdf(tmp_path / "b.pdf", report(2)[:1])]
+        bad, good = engine.ingest(files).documents
+        assert (bad.status, bad.error and bad.error.code) == (DocumentStatus.FAILED, "corrupt_file")
+        assert good.status is DocumentStatus.READY
+        monkeypatch.undo()
+        (mended,) = engine.retry([bad.document_id])
+        assert (mended.status, mended.warnings) == (DocumentStatus.READY, ())
+
+
 def test_an_original_that_is_gone_fails_its_document(
     tmp_path: Path, open_engine: Callable[[], Tuwen], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pymupdf
 from rich.console import Console
 
 from evals import bench_e5, bench_ingest, bench_search
@@ -38,6 +39,13 @@ def test_the_sample_sets_are_the_whole_corpus() -> None:
     sets = bench_ingest.sample_sets()
     assert len(sets["born-digital"]) == 5
     assert len(sets["scanned"]) == 2
+
+
+def test_a_drawn_document_has_other_words_on_every_page(tmp_path: Path) -> None:
+    with pymupdf.open(bench_ingest.draw_document(3, tmp_path / "3.pdf")) as document:
+        texts = [page.get_text() for page in document]
+    assert len(set(texts)) == 3
+    assert "第2章" in texts[1]
 
 
 def test_the_invented_pages_are_the_same_every_time() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.isolation import ChildSandbox
+from ingest.isolation import Children, enter_child
 from ingest.workspace import sweep, workspace
 from tests.ingest import hostile
 from tuwen.errors import LimitExceededError, ParserCrashedError, ParserTimeoutError
@@ -13,7 +13,7 @@ from tuwen.errors import LimitExceededError, ParserCrashedError, ParserTimeoutEr
 
 @pytest.fixture(scope="module")
 def sandbox():
-    with ChildSandbox(memory_mb=1500) as sandbox:
+    with Children(1, enter_child, (1500,)) as sandbox:
         yield sandbox
 
 

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from collections import defaultdict
 from itertools import permutations
 
@@ -316,3 +319,16 @@ def test_the_path_of_headings_follows_their_numbers() -> None:
     assert seen[3] == ("第一章 总则", "一、目的", "（二）原则")
     assert seen[4] == ("第一章 总则", "二、职责")
     assert seen[6] == ("第二章 聘用", "2.1 入职")
+
+
+def test_the_layout_model_takes_no_more_threads_than_it_may() -> None:
+    """By itself it takes one a core, in every child process."""
+    script = (
+        "import onnxruntime, psutil, ingest.regions as regions\n"
+        "before = psutil.Process().num_threads()\n"
+        "regions._activate_layout()\n"
+        "print(psutil.Process().num_threads() - before)"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120)
+    assert ran.stdout.split() == ["0"], ran.stderr

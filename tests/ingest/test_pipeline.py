@@ -57,6 +57,14 @@ def test_tasks_and_results_cross_process_borders(tmp_path, settings):
     assert pickle.loads(pickle.dumps(result)) == result
 
 
+def test_the_store_of_mupdf_is_emptied_after_every_page(read, monkeypatch):
+    """It holds decoded fonts and pictures, and grows to 256 MB; 2.0 does not tell how large it is."""
+    shares = []
+    monkeypatch.setattr(pymupdf.TOOLS, "store_shrink", shares.append)
+    read(text_pdf(LINES, LINES), page=2)
+    assert shares == [100]
+
+
 def test_born_digital_page_needs_no_ocr(read, monkeypatch):
     no_ocr(monkeypatch)
     record = read(text_pdf(LINES))
