@@ -267,7 +267,14 @@ def test_a_stopped_ingest_says_that_it_goes_on(tmp_path: Path, stop: signal.Sign
     home = tmp_path / "home"
     command = [sys.executable, "-m", "tuwen", "ingest", str(tmp_path / "in"), "--json"]
     environment = {**os.environ, "TUWEN_HOME": str(home), "TUWEN_INGEST__WORKERS": "1", "TUWEN_LANG": "zh"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a test run in the background ignores it
+    )
     while not list(home.glob("blobs/documents/*/original")):
         assert process.poll() is None
         time.sleep(0.05)
