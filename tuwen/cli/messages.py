@@ -18,7 +18,7 @@ _MESSAGES: Mapping[str, tuple[str, str]] = {
     "boxes_hint": ("See it on the page: {command}", "在原页上查看：{command}"),
     "conflict": ("The sources contradict each other; both are given.", "资料之间互相矛盾，均已列出。"),
     "count": ("Number", "数量"),
-    "deleted": ("Deleted {count} documents. What left each store:", "已删除 {count} 份文档。各处移除的数量："),
+    "deleted": ("Deleted: {count}. What left each store:", "已删除 {count} 份文档。各处移除的数量："),
     "document": ("Document", "文档"),
     "documents": ("Documents", "文档"),
     "duplicate": ("the same as {id}", "与 {id} 内容相同"),

@@ -19,7 +19,7 @@ _ID = "Id, or its first characters."
 @app.command()
 def delete(
     context: typer.Context,
-    document_ids: Annotated[list[str], typer.Argument(metavar="ID...", help=_ID)],
+    document_ids: Annotated[list[str], typer.Argument(metavar="ID", help=_ID)],
     as_json: Json = False,
     config: Config = None,
 ) -> None:
@@ -37,7 +37,7 @@ def delete(
 @app.command()
 def retry(
     context: typer.Context,
-    document_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID...]", help=_ID)] = None,
+    document_ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help=_ID)] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Everything that failed.")] = False,
     collection: Annotated[str | None, Collection.__metadata__[0]] = None,
     password: Password = None,
@@ -56,7 +56,7 @@ def retry(
 def reread(
     context: typer.Context,
     document_id: Annotated[str, typer.Argument(metavar="ID", help=_ID)],
-    pages: Annotated[list[int] | None, typer.Argument(metavar="[PAGE...]", min=1, help="All if none is given.")] = None,
+    pages: Annotated[list[int] | None, typer.Argument(metavar="PAGE", min=1, help="All if none is given.")] = None,
     password: Password = None,
     as_json: Json = False,
     config: Config = None,
