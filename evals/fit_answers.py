@@ -22,7 +22,7 @@ from evals.fitting import CrossValidation, Observation, cross_validate, evaluate
 from evals.near_topic import hiding
 from evals.run import default_home
 from retrieval.answerers.calibration import FILE
-from retrieval.base import Draft, Encoder, Evidence, Role, Vector
+from retrieval.base import ALONE, Dialogue, Draft, Encoder, Evidence, Role, Vector
 from tuwen.engine import Tuwen
 from tuwen.errors import TuwenError
 from tuwen.settings import Settings, load_settings
@@ -34,7 +34,7 @@ class _Listener:
     def __init__(self) -> None:
         self.evidence: Sequence[Evidence] = ()
 
-    def answer(self, question: str, evidence: Sequence[Evidence]) -> Draft:  # noqa: ARG002
+    def answer(self, _question: str, evidence: Sequence[Evidence], _dialogue: Dialogue = ALONE, /) -> Draft:
         self.evidence = evidence
         return Draft((), 0.0)
 

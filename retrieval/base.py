@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 from uuid import UUID, uuid5
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from tuwen.types import Box, HitKind, Model, PageRecord, Passage, RefusalReason, WordSpan
+from vlm.base import CancelToken, Message
 
 DenseVector = NDArray[np.float32]
 """Shape (d,), L2-normalised."""
@@ -279,6 +280,8 @@ class Evidence(NamedTuple):
     """Passages of this page that matched, best first."""
     score: float
     scores: Mapping[str, float]
+    picture: Callable[[], RGB] | None = None
+    """Loads the picture of the displayed page; only answerers that look at pages call it."""
 
 
 class Quote(NamedTuple):
@@ -296,6 +299,8 @@ class Claim(NamedTuple):
 
     text: str
     quotes: tuple[Quote, ...]
+    unverified: bool = False
+    """Kept although no page supports it; its text says so."""
 
 
 class Draft(NamedTuple):
@@ -303,18 +308,51 @@ class Draft(NamedTuple):
 
     claims: tuple[Claim, ...]
     confidence: float
-    """Calibrated probability that the claims answer the question."""
+    """Calibrated probability that the claims answer the question; of a model, the share of its words with support."""
     reason: RefusalReason | None = None
     """Set when it refuses; then ``claims`` may hold the nearest sentences."""
     conflict: bool = False
+
+
+class Dialogue(NamedTuple):
+    """What a question comes with. An answerer that only quotes has no use for it: retrieval has taken it up."""
+
+    history: tuple[Message, ...] = ()
+    """Earlier turns, oldest first."""
+    picture: RGB | None = None
+    """An image of the user's; never evidence."""
+    cancel: CancelToken | None = None
+    """Ends the answer."""
+
+
+ALONE = Dialogue()
+"""A question that comes with nothing."""
 
 
 @runtime_checkable
 class Answerer(Protocol):
     """Question and evidence in, a draft with quotes out."""
 
-    def answer(self, question: str, evidence: Sequence[Evidence]) -> Draft:
-        """Propose an answer from ``evidence`` (best first) or refuse."""
+    def answer(self, question: str, evidence: Sequence[Evidence], dialogue: Dialogue = ALONE, /) -> Draft:
+        """Propose an answer from ``evidence`` (best first) or refuse.
+
+        Raises:
+            ModelUnavailableError: a model is needed and cannot be loaded or reached, or the answer was cancelled.
+        """
+        ...
+
+
+@runtime_checkable
+class StreamingAnswerer(Answerer, Protocol):
+    """An answerer that takes its time and can be watched."""
+
+    def stream(
+        self, question: str, evidence: Sequence[Evidence], dialogue: Dialogue = ALONE, /
+    ) -> Generator[str, None, Draft]:
+        """The texts of the draft's claims, in their order, each as soon as its quotes are found; then the draft.
+
+        Closing the generator cancels the answer. Raises as :meth:`answer`.
+        """
         ...
 
 

@@ -120,6 +120,8 @@ def locate(quote: str, record: PageRecord, *, floor: float = FLOOR, within: Sequ
 def verify(draft: Draft, evidence: Sequence[Evidence], *, floor: float = FLOOR) -> Grounded:
     """Look up every quote of ``draft`` again and keep the claims of which at least one quote is printed.
 
+    A claim that says itself that it is unverified is kept too.
+
     Claims are parted by a space; without the markers the text is the claims' own, in their order.
     Markers count from 1 in order of appearance, and two claims that rest on the same place share one.
     """
@@ -132,7 +134,7 @@ def verify(draft: Draft, evidence: Sequence[Evidence], *, floor: float = FLOOR) 
             key = (item.document_id, place.page, place.words)
             citation = citations.setdefault(key, _cite(len(citations) + 1, item, place))
             markers[citation.marker] = None
-        if markers:
+        if markers or claim.unverified:
             parts.append(claim.text + "".join(f"[{marker}]" for marker in markers))
     return Grounded(" ".join(parts), tuple(citations.values()))
 

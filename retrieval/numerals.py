@@ -69,11 +69,17 @@ def number_forms(text: str) -> Iterator[str]:
 
 def date_forms(text: str) -> Iterator[str]:
     """ISO spellings of dates and their parts: ``2024年3月5日`` gives ``2024-03-05``, ``2024-03``, ``03-05``."""
+    for _, forms in dates(text):
+        yield from forms
+
+
+def dates(text: str) -> Iterator[tuple[tuple[int, int], tuple[str, ...]]]:
+    """The dates in a text: where each stands, and its ISO spellings and those of its parts."""
     for match in _DATE.finditer(text):
         if match[1] or match[3]:
-            yield from _forms(_value(match[1]), _value(match[2]), _value(match[3]))
+            yield match.span(), tuple(_forms(_value(match[1]), _value(match[2]), _value(match[3])))
     for match in _ISO.finditer(text):
-        yield from _forms(int(match[1]), int(match[3]), _value(match[4]))
+        yield match.span(), tuple(_forms(int(match[1]), int(match[3]), _value(match[4])))
 
 
 def _value(text: str | None) -> int | None:

@@ -1,12 +1,14 @@
-"""The configuration page and the bundled preset say what the settings model says."""
+"""The configuration page and the bundled presets say what the settings model says."""
 
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from pydantic import BaseModel
 
 from tuwen import reference
+from tuwen.presets import PRESETS, Preset
 from tuwen.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -17,13 +19,23 @@ def test_the_configuration_page_is_up_to_date() -> None:
     assert (ROOT / "docs/configuration.md").read_text("utf-8") == reference.configuration_page(), ADVICE
 
 
-def test_the_embedded_preset_is_up_to_date() -> None:
-    assert (ROOT / "configs/embedded.yaml").read_text("utf-8") == reference.preset_file(), ADVICE
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_presets_are_up_to_date(preset: Preset) -> None:
+    assert (ROOT / f"configs/{preset.name}.yaml").read_text("utf-8") == reference.preset_file(preset), ADVICE
 
 
-def test_the_embedded_preset_holds_every_key_with_its_default() -> None:
-    tree = yaml.safe_load((ROOT / "configs/embedded.yaml").read_text("utf-8"))
-    assert tree == Settings().model_dump(mode="json")
+def test_every_preset_is_written() -> None:
+    assert {path.stem for path in (ROOT / "configs").glob("*.yaml")} == {preset.name for preset in PRESETS}
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_presets_hold_every_key(preset: Preset) -> None:
+    tree = yaml.safe_load((ROOT / f"configs/{preset.name}.yaml").read_text("utf-8"))
+    assert tree == preset.settings.model_dump(mode="json")
+
+
+def test_the_embedded_preset_is_the_defaults() -> None:
+    assert PRESETS[0].settings == Settings()
 
 
 def test_every_key_has_a_description_and_its_row() -> None:

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,11 +16,11 @@ from ingest.isolation import Children
 from ingest.pipeline import load_image, read_image_text
 from ingest.workspace import SPOOL, sweep
 from retrieval.base import PageIndex
-from retrieval.grounding import verify
 from retrieval.search import SearchQuery
+from tuwen.answering import Found, Inquiry, answer
 from tuwen.catalog import Catalog
 from tuwen.doctor import Checkup, check_up
-from tuwen.errors import InvalidRequestError, NotFoundError
+from tuwen.errors import ModelUnavailableError, NotFoundError
 from tuwen.intake import take_in_all
 from tuwen.jobs import IngestEvent, OnEvent, Stage, Stores
 from tuwen.lookup import Lookup, PageImage, check_page
@@ -37,16 +36,12 @@ from tuwen.types import (
     IngestReport,
     PageRecord,
     Receipt,
-    RefusalReason,
     SearchResult,
-    Timings,
 )
 from tuwen.worker import Worker
-
-_REFUSALS = {
-    RefusalReason.NO_EVIDENCE: "资料中没有找到能回答这个问题的内容。",
-    RefusalReason.UNREADABLE_SOURCE: "最相关的页面无法可靠识别，因此不作回答。",
-}
+from vlm.base import CancelToken, Message, TextStream
+from vlm.models import task_options
+from vlm.tasks.look import look
 
 
 def _ignore(_event: IngestEvent) -> None:
@@ -149,11 +144,11 @@ class Tuwen:
         pages = self._lookup.find(SearchQuery(words, picture, self._lookup.where(collection), top_k))
         return SearchResult(query=query, hits=tuple(self._lookup.hit(words, page) for page in pages))
 
-    def ask(self, question: str, top_k: int | None = None, collection: str = "default") -> Answer:
+    def ask(self, question: str | Inquiry, top_k: int | None = None, collection: str = "default") -> Answer:
         """Answer from the best pages, every claim with its quote located again by code; or refuse.
 
         Args:
-            question: in natural language.
+            question: in natural language; as an inquiry, with a dialogue or a picture that it is about.
             top_k: pages taken as evidence; the settings' number when None.
             collection: where to look.
 
@@ -161,27 +156,48 @@ class Tuwen:
             NotFoundError: no such collection.
             InvalidRequestError: an empty question.
             IndexLockedError: another process holds the index.
+            ModelUnavailableError: the model that answers cannot be loaded or reached.
         """
-        if not question.strip():
-            raise InvalidRequestError("The question is empty.")
-        began = time.perf_counter()
-        where = self._lookup.where(collection)
-        pages = self._lookup.find(SearchQuery(question, None, where, top_k or self.settings.answer.top_k))
-        evidence = [self._lookup.evidence(page) for page in pages]
-        retrieved = time.perf_counter()
-        draft = self.parts.answerer.answer(question, evidence)
-        grounded = verify(draft, evidence)
-        timings = Timings(retrieve_ms=_ms(began, retrieved), answer_ms=_ms(retrieved, time.perf_counter()))
-        if draft.reason or not grounded.citations:
-            reason = draft.reason or RefusalReason.NO_EVIDENCE
-            return Answer(question=question, answer=_REFUSALS[reason], refused=True, reason=reason, timings=timings)
-        return Answer(
-            question=question,
-            answer=grounded.text,
-            conflict=draft.conflict,
-            citations=grounded.citations,
-            timings=timings,
-        )
+        inquiry = question if isinstance(question, Inquiry) else Inquiry(question, collection, top_k)
+        steps = self.ask_stream(inquiry)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                whole: Answer = end.value
+                return whole
+
+    def ask_stream(self, inquiry: Inquiry) -> Generator[Found | str, None, Answer]:
+        """The same in steps: the evidence, each sentence as soon as it is known to stand, then the answer.
+
+        Closing it cancels the answer. Raises as :meth:`ask`.
+        """
+        return answer(self.parts, self._lookup, inquiry)
+
+    def look(
+        self, images: Sequence[Path], messages: Sequence[Message] = (), cancel: CancelToken | None = None
+    ) -> TextStream:
+        """Talk with the model about images, without documents; the model's words, which nothing checks.
+
+        Args:
+            images: picture files that the dialogue is about; they stand before the user's first words.
+            messages: an optional system turn, then user and assistant in turn, a user's last; they may hold
+                images of their own. None at all asks what the images show.
+            cancel: ends the reply.
+
+        Returns:
+            The reply as it is written; ``"".join(reply)`` is all of it.
+
+        Raises:
+            InvalidRequestError: turns out of order, nothing to talk about, or too much to fit.
+            DocumentError: a file is no picture, damaged or too large.
+            ModelUnavailableError: the preset has no such model, or it cannot be loaded or reached.
+        """
+        model = self.parts.vision_models.answer
+        if model is None:
+            raise ModelUnavailableError("No model here looks at pictures: set models.answer.adapter.")
+        pictures = [load_image(image, self.settings.ingest) for image in images]
+        return look(model, pictures, messages, task_options(self.settings.models.answer), cancel)
 
     def page(self, document_id: str, page: int) -> PageRecord:
         """What was read from a page. Raises NotFoundError."""
@@ -337,7 +353,3 @@ class Tuwen:
                 self.catalog.ledger.forget(document.document_id, [Stage.INDEX])
         for document_id in self.catalog.stale(Stage.INDEX, self.parts.fingerprints.encode):
             self.catalog.requeue(document_id)
-
-
-def _ms(start: float, end: float) -> float:
-    return round((end - start) * 1000, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import NamedTuple
 
 from retrieval.base import Candidate, Evidence, Filter, PageCandidate, RerankInput
@@ -87,7 +87,8 @@ class Lookup:
         """What an answer may rest on."""
         name = self._parts.catalog.document(found.document_id).name
         record = self.record(found.document_id, found.page)
-        return Evidence(found.document_id, name, record, self._passages(found), found.score, found.scores)
+        picture = partial(self._parts.artefacts.page_pixels, found.document_id, found.page)
+        return Evidence(found.document_id, name, record, self._passages(found), found.score, found.scores, picture)
 
     def page(self, document_id: str, page: int) -> PageRecord:
         """What was read from a page. Raises NotFoundError."""

@@ -19,7 +19,8 @@ from tuwen.errors import StorageUnavailableError
 from tuwen.jobs import Stores
 from tuwen.settings import Settings
 from tuwen.stages import Setup, stage_fingerprints
-from vlm.models import VisionModels
+from vlm.models import VisionModels, task_options
+from vlm.tasks.answer import AnswerWriter
 
 TENANT = "default"
 
@@ -74,7 +75,11 @@ class Parts:
     @cached_property
     def answerer(self) -> Answerer:
         """From evidence to drafts."""
-        return build_answerer(self.settings.answer, self.encoders)
+        return build_answerer(self.settings.answer, self.encoders, self._answer_writer())
+
+    def _answer_writer(self) -> AnswerWriter | None:
+        model = self.vision_models.answer
+        return AnswerWriter(model, task_options(self.settings.models.answer)) if model else None
 
     @cached_property
     def vision_models(self) -> VisionModels:

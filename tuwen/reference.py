@@ -1,6 +1,6 @@
-"""Writes what is derived from the settings model: ``docs/configuration.md`` and ``configs/embedded.yaml``.
+"""Writes what is derived from the settings model: ``docs/configuration.md`` and the presets in ``configs/``.
 
-``scripts/docs`` calls this; a test regenerates both and compares, so neither can go stale.
+``scripts/docs`` calls this; a test regenerates them and compares, so none can go stale.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from tuwen.presets import PRESETS, Preset
 from tuwen.settings import Settings
 
 _INTRODUCTION = """\
@@ -41,11 +42,10 @@ Some variables are not settings of this model:
 This page is written by `scripts/docs` from `tuwen/settings.py`.
 """
 
-_PRESET_HEADER = """\
-# The embedded preset: a laptop or CI; no GPU, no server, no download.
+_PRESET_NOTE = """\
 #
-# Every key with its default. Copy the file, keep what you change, and pass it with `tuwen --config FILE`.
-# Written by `scripts/docs` from tuwen/settings.py; docs/configuration.md says the same as tables.
+# Every key. Copy the file, keep what you change, and pass it with `tuwen --config FILE`.
+# Written by `scripts/docs` from tuwen/{module}.py; docs/configuration.md says the same as tables.
 """
 
 _BOUNDS = {"Ge": ("ge", "≥"), "Gt": ("gt", ">"), "Le": ("le", "≤"), "Lt": ("lt", "<")}
@@ -56,15 +56,18 @@ def configuration_page() -> str:
     return "\n".join([_INTRODUCTION, *_tables(Settings, ())])
 
 
-def preset_file() -> str:
-    """The text of ``configs/embedded.yaml``: every key, its default, and what it is for."""
-    return "\n".join([_PRESET_HEADER, *_keys(Settings, 0)]) + "\n"
+def preset_file(preset: Preset) -> str:
+    """The text of a file in ``configs/``: every key, its value, what it is for, and its default where that differs."""
+    module = "presets" if preset.changes else "settings"
+    head = f"{preset.heading}{_PRESET_NOTE.format(module=module)}"
+    return "\n".join([head, *_keys(preset.settings, 0)]) + "\n"
 
 
 def write(root: Path) -> None:
-    """Write both files below the repository at ``root``."""
+    """Write all files below the repository at ``root``."""
     (root / "docs" / "configuration.md").write_text(configuration_page(), "utf-8")
-    (root / "configs" / "embedded.yaml").write_text(preset_file(), "utf-8")
+    for preset in PRESETS:
+        (root / "configs" / f"{preset.name}.yaml").write_text(preset_file(preset), "utf-8")
 
 
 def _tables(section: type[BaseModel], keys: tuple[str, ...]) -> Iterator[str]:
@@ -81,19 +84,20 @@ def _tables(section: type[BaseModel], keys: tuple[str, ...]) -> Iterator[str]:
             yield from _tables(_section(field), (*keys, name))
 
 
-def _keys(section: type[BaseModel], depth: int) -> Iterator[str]:
+def _keys(section: BaseModel, depth: int) -> Iterator[str]:
     indent = "  " * depth
-    for name, field in section.model_fields.items():
-        if _is_section(field):
-            inner = _section(field)
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
             if depth == 0:
                 yield ""
-            yield f"{indent}# {inner.__doc__}"
+            yield f"{indent}# {type(value).__doc__}"
             yield f"{indent}{name}:"
-            yield from _keys(inner, depth + 1)
+            yield from _keys(value, depth + 1)
         else:
             yield f"{indent}# {field.description} ({_type(field)})"
-            yield f"{indent}{name}: {_yaml(field.default)}"
+            changed = "" if value == field.default else f"  # default: {_yaml(field.default)}"
+            yield f"{indent}{name}: {_yaml(value)}{changed}"
 
 
 def _is_section(field: FieldInfo) -> bool:

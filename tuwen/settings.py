@@ -248,11 +248,22 @@ class SearchSettings(_Section):
 class AnswerSettings(_Section):
     """From evidence to an answer."""
 
-    adapter: Literal["extractive"] = Field("extractive", description="extractive: verbatim sentences and table cells")
+    adapter: Literal["extractive", "vlm"] = Field(
+        "extractive",
+        description="extractive: verbatim sentences and table cells; vlm: the model of `models.answer` writes, "
+        "from page images and text",
+    )
     top_k: int = Field(5, ge=1, le=50, description="pages taken as evidence")
-    max_chars: int = Field(80, ge=20, description="aimed-at length of an answer in characters")
+    max_chars: int = Field(80, ge=20, description="extractive: aimed-at length of an answer in characters")
     refuse_below: float = Field(
-        0.5, ge=0, le=1, description="answer probability under which it refuses; fitted by evals"
+        0.5, ge=0, le=1, description="extractive: answer probability under which it refuses; fitted by evals"
+    )
+    max_images: int = Field(4, ge=0, le=20, description="vlm: so many pages, best first, are shown as pictures too")
+    page_chars: int = Field(
+        1500, ge=100, description="vlm: of a page with more text, the parts that are closest to the question are shown"
+    )
+    unsupported: Literal["drop", "mark"] = Field(
+        "drop", description="vlm: a sentence that no page supports is left out, or kept and marked"
     )
 
 

@@ -171,6 +171,16 @@ class TextStream(Iterator[str]):
         return self._result
 
 
+class Source(NamedTuple):
+    """A page that a model is to answer from."""
+
+    title: str
+    """Document and page, as people name them."""
+    text: str
+    """What is printed there, or the parts of it that matter."""
+    image: RGB | None = None
+
+
 class ModelDescription(NamedTuple):
     """What is known about a model without running it."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tuwen.settings import ModelSettings, VisionModelSettings
 from vlm.base import Tiling, VisionModel
+from vlm.tasks.asking import TaskOptions
 
 _OF_THE_TASK = {"min_tiles", "max_tiles", "max_tokens"}
 """Settings that requests carry, so that they make no other model."""
@@ -99,6 +100,11 @@ def build_vision_model(settings: VisionModelSettings, cache: Path) -> VisionMode
         settings.graphs,
     )
     return InternVL(options, cache)
+
+
+def task_options(settings: VisionModelSettings) -> TaskOptions:
+    """How the model of a task is used."""
+    return TaskOptions(tiling(settings), settings.max_tokens)
 
 
 def tiling(settings: VisionModelSettings) -> Tiling:

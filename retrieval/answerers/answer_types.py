@@ -20,6 +20,7 @@ _REGION = re.compile(r"[㐀-鿿]{1,6}[省市县区州国岛山河湖路街镇村
 _FOREIGN_NAME = re.compile(r"[㐀-鿿]+·[㐀-鿿]+")
 _DATE_UNITS = frozenset("年月日号时点世")
 _PERSONS = frozenset({"nr", "nrt", "nrfg", "nt"})
+_NAMES = _PERSONS | {"ns"}
 _CUES = {
     Kind.REASON: re.compile(r"因|由于|为了|所以|故|以致|导致|原因|以便|鉴于|使得|源于|理由|考虑"),
     Kind.MANNER: re.compile(r"通过|以|用|利用|方式|方法|经由|凭"),
@@ -62,6 +63,11 @@ def values(kind: Kind, text: str) -> list[str]:
     if kind is Kind.NUMBER:
         return [match[0] for match in _NUMBER.finditer(text) if match[0][-1] not in _DATE_UNITS]
     return []
+
+
+def names(text: str) -> list[str]:
+    """People, places and bodies in ``text`` (normalised), as far as the dictionary tells them."""
+    return [name for name in _tagged(text, _NAMES) if len(name) > 1]
 
 
 def _number_match(question: Question, text: str) -> float:

@@ -9,13 +9,10 @@ from retrieval.answerers.calibration import Calibration, softmax
 from retrieval.answerers.cells import candidates
 from retrieval.answerers.conflict import find_conflict
 from retrieval.answerers.ranking import Ranking, rank_units
+from retrieval.answerers.refusal import refusal_reason
 from retrieval.answerers.selection import claims, select, shorten
-from retrieval.base import Claim, Draft, Encoder, Evidence
+from retrieval.base import ALONE, Claim, Dialogue, Draft, Encoder, Evidence
 from tuwen.settings import AnswerSettings
-from tuwen.types import RefusalReason, VerdictCode
-
-_UNREADABLE = frozenset({VerdictCode.UNREADABLE, VerdictCode.LOW_OCR_CONFIDENCE})
-"""A blank page has nothing to read, and one with a garbled text layer was read by OCR."""
 
 
 class ExtractiveAnswerer:
@@ -32,16 +29,18 @@ class ExtractiveAnswerer:
         self._dense = dense
         self._calibration = calibration or Calibration.load()
 
-    def answer(self, question: str, evidence: Sequence[Evidence]) -> Draft:
+    def answer(self, question: str, evidence: Sequence[Evidence], _dialogue: Dialogue = ALONE, /) -> Draft:
         """The shortest sufficient verbatim answer; refused when the evidence is unlikely to hold one."""
         ranking = rank_units(question, evidence, candidates(question, evidence), self._dense)
         if not ranking.units:
-            return Draft((), 0.0, _reason(evidence[:1]))
+            return Draft((), 0.0, refusal_reason(evidence[:1]))
         shares = softmax(self._calibration.ranking(ranking.features))
         best = int(shares.argmax())
         confidence = self._confidence(ranking, best)
         if confidence < self._settings.refuse_below:
-            return Draft(self._claims(ranking, [best]), confidence, _reason([evidence[ranking.units[best].evidence]]))
+            return Draft(
+                self._claims(ranking, [best]), confidence, refusal_reason([evidence[ranking.units[best].evidence]])
+            )
         rival = find_conflict(ranking, best)
         if rival is not None:
             return Draft(self._claims(ranking, [best, rival]), confidence, conflict=True)
@@ -61,8 +60,3 @@ class ExtractiveAnswerer:
         """Probability that the evidence answers."""
         (refusal,) = self._calibration.refusal(ranking.question_features(best)[None])
         return 1 / (1 + math.exp(min(700.0, float(refusal))))
-
-
-def _reason(pages: Sequence[Evidence]) -> RefusalReason:
-    unreadable = any(code in _UNREADABLE for page in pages for code in page.record.verdict.codes)
-    return RefusalReason.UNREADABLE_SOURCE if unreadable else RefusalReason.NO_EVIDENCE

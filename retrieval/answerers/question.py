@@ -100,10 +100,22 @@ def analyze_question(question: str) -> Question:
     text = normalize(question)
     kind = next((kind for kind, pattern in _RULES if re.search(pattern, text)), Kind.OTHER)
     unit = _UNIT.search(text) if kind is Kind.NUMBER else None
-    content = {word: information(word) ** 2 for word in words(text) if _is_content(word)}
+    content = content_words(text)
     named = unit[1] if unit and unit[1][0] not in _NO_UNIT else ""
     beside = {word: content[word] for word in _beside_question_word(text) if word in content}
     return Question(text, kind, query_weights(question), content, beside, named)
+
+
+def with_answer(question: str, answer: str) -> str:
+    """A sentence that gives ``answer``: in the place of the word that asks, or behind the question."""
+    text = question.rstrip("？?")
+    found = _QUESTION_WORD.search(text)
+    return f"{text[: found.start()]}{answer}{text[found.end() :]}。" if found else f"{text}：{answer}。"
+
+
+def content_words(text: str) -> dict[str, float]:
+    """The words of a text (normalised) that are no function words, and how telling each is."""
+    return {word: information(word) ** 2 for word in words(text) if _is_content(word)}
 
 
 def _beside_question_word(text: str) -> list[str]:

@@ -69,6 +69,12 @@ SENTENCES = {
     "Points in indexes of other settings or models; should those come back, they are made again.": "其他设置或模型的索引中的点；若改回那些设置，会重新生成。",
     # tuwen/cli/upkeep.py
     "give the ids of documents, or --failed for all that failed": "请给出文档编号，或用 --failed 重试全部失败的文档",
+    # answers of models, and looking at pictures
+    "No model here looks at pictures: set models.answer.adapter.": "这里没有能看图的模型：请设置 models.answer.adapter。",
+    "answer.adapter is vlm: set models.answer.adapter too.": "answer.adapter 设为 vlm 时，还须设置 models.answer.adapter。",
+    "The answer was cancelled while the model was writing it.": "模型正在作答时，回答被取消了。",
+    "A dialogue about images needs a turn of the user's.": "关于图片的对话里至少要有用户的一句话。",
+    "The last turn of the dialogue is empty: give an image or words.": "对话的最后一句是空的：请给出图片或文字。",
     # tuwen/settings.py
     "TUWEN_URL: this version cannot talk to a server yet; unset it to use the local data": "TUWEN_URL：本版本还不能连接服务器；取消这个变量，即可使用本机数据。",
     "{path}: no such settings file": "没有设置文件 {path}",

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tuwen.fingerprint import fingerprint
 from vlm.base import RGB, CancelToken, VisionModel, VisionRequest, VisionResult
 from vlm.tasks.asking import TaskOptions, generate
+from vlm.tasks.fencing import FENCING_VERSION, defused
 from vlm.tasks.loops import LOOPS_VERSION, LoopDetector
 from vlm.tasks.prompts import prompt
 
@@ -20,7 +21,6 @@ _LONGEST = 600
 """Characters of an answer that keeps to no format, of which the beginning is taken."""
 _LABEL = re.compile(r"^[\s>*#\-\d.、]*(摘要|关键词|类型|标题|内容|数据)[*\s]*[：:][*\s]*(.*)$")
 _NOTHING = frozenset(("", "无", "無", "没有", "无。", "N/A", "不详", "未知"))
-_FENCE = re.compile(r"<{3,}|>{3,}")
 _ROW = re.compile(r"^\s*\|.*\|\s*$")
 
 
@@ -70,6 +70,7 @@ def caption_fingerprint(model: VisionModel, options: TaskOptions) -> str:
     return fingerprint(
         version=CAPTION_VERSION,
         loops=LOOPS_VERSION,
+        fencing=FENCING_VERSION,
         model=model.description.fingerprint,
         prompts=[PAGE_PROMPT.text, FIGURE_PROMPT.text],
         tiling=options.tiling,
@@ -100,7 +101,7 @@ def figure_caption(answer: str) -> str:
 
 def _fenced(printed: str) -> str:
     """Printed text as data: it cannot end the fence that the prompt puts around it."""
-    return _FENCE.sub("", printed).strip() or "无"
+    return defused(printed).strip() or "无"
 
 
 def _text(result: VisionResult, read: Callable[[str], str]) -> str | None:

@@ -10,6 +10,8 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
+from vlm.base import RGB
+
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -27,6 +29,12 @@ class Prompt(NamedTuple):
             KeyError: a place has no value.
         """
         return _PLACE.sub(lambda place: values[place[1]], self.text)
+
+    def parts(self, image: RGB, **values: str) -> tuple[str | RGB, ...]:
+        """The same with ``image`` at the place of that name: the text before it, the image, the text after it."""
+        before, after = self.text.split("{{image}}")
+        filled = (self._replace(text=text).fill(**values) for text in (before, after))
+        return next(filled), image, next(filled)
 
 
 @cache
