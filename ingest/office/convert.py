@@ -69,7 +69,7 @@ def converted(path: Path, media_type: str, password: str | None, timeout_s: floa
     program = soffice.find(media_type)
     with workspace(spool) as folder:
         source = folder / f"source{OFFICE[media_type]}"
-        source.symlink_to(path.resolve())
+        shutil.copyfile(path, source)  # LibreOffice leaves a lock beside what it opens: it shall go with the folder
         outcome = _Run(program, folder, timeout_s).convert(source, folder / "result.pdf", password)
         if outcome != "done" or not (folder / "result.pdf").is_file():
             raise _failure(path, password, outcome)

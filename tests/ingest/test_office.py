@@ -104,6 +104,13 @@ def test_passwords(tmp_path):
 
 
 @needs_libreoffice
+def test_a_lock_that_a_killed_run_left_beside_the_file_is_no_obstacle(tmp_path):
+    path = Path(shutil.copy(DATA / "locked.odt", tmp_path / "a.odt"))
+    (tmp_path / ".~lock.a.odt#").write_text(",root,host,24.11.2026 17:00,file:///tmp;")
+    assert "三百二十万元" in printed(path, tmp_path / "spool", "甲乙123")[0]
+
+
+@needs_libreoffice
 def test_what_libreoffice_cannot_open_is_corrupt(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.docx", "w") as archive:
         archive.writestr("word/document.xml", "<w:document")
