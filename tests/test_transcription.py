@@ -6,7 +6,7 @@ import pytest
 from ingest.base import RGB
 from tests.ingest.transcription.pages import Plain, check, page, picture
 from tuwen.errors import ModelUnavailableError
-from tuwen.transcription import Asked, Transcriber
+from tuwen.transcription import Asked, Transcriber, aligned
 from tuwen.types import BlockKind, Box, PageRecord, Source, Verdict, VerdictCode
 from vlm.base import CancelToken, VisionRequest
 from vlm.fake import FakeVisionModel, script
@@ -26,7 +26,11 @@ def reader(*answers: str) -> tuple[Transcriber, FakeVisionModel]:
 
 def read(plain: PageRecord, *answers: str, image: RGB | None = None) -> PageRecord:
     transcriber, _ = reader(*answers)
-    record = transcriber.read(plain, picture(plain) if image is None else image)
+    return both(transcriber, plain, picture(plain) if image is None else image)
+
+
+def both(transcriber: Transcriber, plain: PageRecord, image: RGB) -> PageRecord:
+    record = aligned(plain, transcriber.look(plain, image), image)
     check(record)
     return record
 
@@ -61,8 +65,8 @@ def test_what_looped_in_one_band_is_taken_from_the_plain_reading() -> None:
 def test_a_blank_page_is_shown_to_no_model(level: int) -> None:
     transcriber, model = reader()
     blank = page().model_copy(update={"verdict": Verdict(codes=(VerdictCode.BLANK,))})
-    assert transcriber.read(blank, np.full((500, 350, 3), level, np.uint8)) == blank
-    assert transcriber.read(page(), np.full((500, 350, 3), level, np.uint8)) == page()
+    assert both(transcriber, blank, np.full((500, 350, 3), level, np.uint8)) == blank
+    assert both(transcriber, page(), np.full((500, 350, 3), level, np.uint8)) == page()
     assert model.requests == []
 
 
@@ -91,7 +95,7 @@ def test_what_no_second_reader_can_place_is_searched_as_the_models_words() -> No
     assert record.verdict.codes == (VerdictCode.UNREADABLE,)
 
 
-def both(request: VisionRequest) -> str:
+def speaker(request: VisionRequest) -> str:
     text = request.messages[-1].parts[1]
     if text == PROMPT.text:
         return ARTICLE
@@ -100,13 +104,12 @@ def both(request: VisionRequest) -> str:
 
 def test_pages_and_figures_are_described() -> None:
     plain = page(ARTICLE, Plain("", BlockKind.FIGURE))
-    asked = Asked(FakeVisionModel(both), TaskOptions())
+    asked = Asked(FakeVisionModel(speaker), TaskOptions())
     for transcriber in (Transcriber(asked, asked), Transcriber(None, asked)):
-        record = transcriber.read(plain, picture(plain, [Box(0.1, 0.8, 0.5, 0.9)]))
+        record = both(transcriber, plain, picture(plain, [Box(0.1, 0.8, 0.5, 0.9)]))
         assert record.caption == "讲施行日期。 关键词：施行"
         assert record.blocks[1].caption == "柱状图：收入上升。"
         assert record.text == plain.text
-        check(record)
 
 
 def test_fingerprints_follow_what_is_asked_of_whom() -> None:
@@ -122,4 +125,4 @@ def test_a_stopped_run_makes_no_record() -> None:
     token = CancelToken()
     token.cancel()
     with pytest.raises(ModelUnavailableError):
-        transcriber.read(PLAIN, picture(PLAIN), token)
+        transcriber.look(PLAIN, picture(PLAIN), token)

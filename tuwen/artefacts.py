@@ -14,25 +14,28 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from retrieval.base import RGB, DenseVector, SparseVector, Vector
 from tuwen.blobs.base import Blobs
 from tuwen.errors import CorruptFileError
-from tuwen.types import PageRecord, Passage
+from tuwen.types import Model, PageRecord, Passage
 
 _EXTENSIONS: Mapping[str, tuple[str, ...]] = {
     "convert": ("pdf",),
     "read": ("json.z", "jpg"),
+    "transcribe": ("json.z",),
+    "align": ("json.z",),
     "passages": ("json.z",),
     "encode": ("npz",),
 }
 _PASSAGES = TypeAdapter(tuple[Passage, ...])
+M = TypeVar("M", bound=BaseModel)
 
 
 class Fingerprints(NamedTuple):
@@ -42,10 +45,22 @@ class Fingerprints(NamedTuple):
     read: str
     passages: str
     encode: str
+    transcribe: str = ""
+    """Empty where no model reads pages."""
+    align: str = ""
 
     def of(self, stage: str) -> str:
         """The fingerprint under which the ledger keeps ``stage``; what is indexed is what was encoded."""
         return str(getattr(self, "encode" if stage == "index" else stage))
+
+
+class Seen(Model):
+    """What vision models say about a page, before it is held against the plain reading."""
+
+    markdown: str | None = Field(default=None, description="the transcription; None where no model was asked")
+    repeats: bool = Field(default=False, description="a part was left out, since the model repeated itself there")
+    caption: str | None = Field(default=None, description="about the page")
+    figures: dict[int, str] = Field(default={}, description="about figures, by the order of their plain blocks")
 
 
 class PageVectors(NamedTuple):
@@ -138,19 +153,30 @@ class Artefacts:
             return hashlib.file_digest(source, "sha256").hexdigest()
 
     def put_page(self, document_id: str, record: PageRecord, image: bytes) -> str:
-        """Store a page record and its JPEG; the record's key."""
+        """Store what a plain reader has of a page, and the page's JPEG; the record's key."""
         self._blobs.put(self._key(document_id, "read", record.page, "jpg"), image)
-        key = self._key(document_id, "read", record.page, "json.z")
-        self._blobs.put(key, zlib.compress(record.model_dump_json().encode(), 6))
-        return key
+        return self._put("read", document_id, record.page, record)
+
+    def plain_page(self, document_id: str, page: int) -> PageRecord:
+        """What a plain reader has of a page."""
+        return self._get("read", document_id, page, PageRecord)
+
+    def put_seen(self, document_id: str, page: int, seen: Seen) -> str:
+        """Store what vision models say about a page; its key."""
+        return self._put("transcribe", document_id, page, seen)
+
+    def seen(self, document_id: str, page: int) -> Seen:
+        """What vision models say about a page."""
+        return self._get("transcribe", document_id, page, Seen)
+
+    def put_aligned(self, document_id: str, record: PageRecord) -> str:
+        """Store the record that both readers make together; its key."""
+        return self._put("align", document_id, record.page, record)
 
     def page(self, document_id: str, page: int) -> PageRecord:
-        """The page record."""
-        key = self._key(document_id, "read", page, "json.z")
-        try:
-            return PageRecord.model_validate_json(zlib.decompress(self._blobs.get(key)))
-        except (zlib.error, ValidationError) as error:
-            raise _damaged(key) from error
+        """The page record: of both readers where a model reads pages, else of the plain one."""
+        stage = "align" if self._fingerprints.align else "read"
+        return self._get(stage, document_id, page, PageRecord)
 
     def page_image(self, document_id: str, page: int) -> bytes:
         """The JPEG of the displayed page."""
@@ -192,6 +218,18 @@ class Artefacts:
                 (of_page,) = _unpack("page", data)
                 return PageVectors(tuple(_unpack("passages", data)), of_page)
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise _damaged(key) from error
+
+    def _put(self, stage: str, document_id: str, page: int, record: BaseModel) -> str:
+        key = self._key(document_id, stage, page, "json.z")
+        self._blobs.put(key, zlib.compress(record.model_dump_json().encode(), 6))
+        return key
+
+    def _get(self, stage: str, document_id: str, page: int, kind: type[M]) -> M:
+        key = self._key(document_id, stage, page, "json.z")
+        try:
+            return kind.model_validate_json(zlib.decompress(self._blobs.get(key)))
+        except (zlib.error, ValidationError) as error:
             raise _damaged(key) from error
 
     @staticmethod

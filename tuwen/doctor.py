@@ -26,7 +26,7 @@ from tuwen.removal import purge
 from tuwen.types import Document, DocumentStatus, Model
 
 _READY = (DocumentStatus.READY, DocumentStatus.READY_WITH_WARNINGS)
-_ARTEFACT_STAGES = (Stage.READ, Stage.PASSAGES, Stage.ENCODE)
+_ARTEFACT_STAGES = (Stage.READ, Stage.TRANSCRIBE, Stage.ALIGN, Stage.PASSAGES, Stage.ENCODE)
 _ROUNDS = 3
 """What was mended is looked at again; a page that was read again may need its points written again."""
 _WHOLE = 0
@@ -184,6 +184,8 @@ class _Patient:
         read = self._done(Stage.READ)
         open_pages = set(self._pages) - self._closed(Stage.READ)
         open_pages |= read - self._closed(Stage.ENCODE)
+        if self._parts.fingerprints.align:
+            open_pages |= read - self._closed(Stage.TRANSCRIBE) | read - self._closed(Stage.ALIGN)
         open_pages |= self._done(Stage.ENCODE) - self._closed(Stage.INDEX)
         if open_pages:
             message = "The document is said to be ready, and these pages are not through all stages."
@@ -214,8 +216,12 @@ class _Patient:
         try:
             match stage:
                 case Stage.READ:
-                    artefacts.page(self.id, page)
+                    artefacts.plain_page(self.id, page)
                     return _is_whole_jpeg(artefacts.page_image(self.id, page))
+                case Stage.TRANSCRIBE:
+                    artefacts.seen(self.id, page)
+                case Stage.ALIGN:
+                    artefacts.page(self.id, page)
                 case Stage.PASSAGES:
                     artefacts.passages(self.id, page)
                 case _:
@@ -243,7 +249,7 @@ class _Patient:
         """Let ``pages`` go through ``stage`` again, and through those that build on it."""
         later = list(Stage)[list(Stage).index(stage) :]
         self._ledger.forget(self.id, later, list(pages))
-        if stage in (Stage.READ, Stage.PASSAGES):
+        if stage in (Stage.READ, Stage.TRANSCRIBE, Stage.ALIGN, Stage.PASSAGES):
             self._ledger.forget(self.id, [Stage.PASSAGES])
         self._requeue()
 
@@ -260,7 +266,8 @@ class _Patient:
     def _made(self, stage: Stage) -> set[int]:
         """Pages that have artefacts of ``stage``; passages are cut of the whole document at once."""
         if stage is Stage.PASSAGES:
-            return self._done(Stage.READ) if _WHOLE in self._done(stage) else set()
+            pages = self._done(Stage.ALIGN if self._parts.fingerprints.align else Stage.READ)
+            return pages if _WHOLE in self._done(stage) else set()
         return self._done(stage)
 
     def _done(self, stage: Stage) -> set[int]:

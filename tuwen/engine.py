@@ -334,7 +334,7 @@ class Tuwen:
         only: Sequence[str] | None = None,
     ) -> None:
         try:
-            Worker(stores, self.settings, children, on_event).drain(passwords, only)
+            Worker(stores, self.settings, children, on_event, self.parts.transcriber).drain(passwords, only)
         finally:
             self._lookup.forget()
 

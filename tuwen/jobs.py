@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +19,7 @@ from tuwen.artefacts import Artefacts, Fingerprints
 from tuwen.catalog import Catalog, LeasedDocument
 from tuwen.errors import (
     CorruptFileError,
+    InvalidRequestError,
     LeaseLostError,
     LimitExceededError,
     NotFoundError,
@@ -35,6 +36,8 @@ _STAGE_TIMEOUT_S = 1800.0
 _MARGIN_S = 30.0
 """Between the time limit that a converter has and the one that its process has."""
 _DAMAGE = (CorruptFileError, NotFoundError)
+_FOR_GOOD = (LimitExceededError, InvalidRequestError)
+"""No limit gives way, and no model takes tomorrow what is too long for it today."""
 
 
 class Stage(StrEnum):
@@ -43,6 +46,8 @@ class Stage(StrEnum):
     CONVERT = "convert"
     INSPECT = "inspect"
     READ = "read"
+    TRANSCRIBE = "transcribe"
+    ALIGN = "align"
     PASSAGES = "passages"
     ENCODE = "encode"
     INDEX = "index"
@@ -50,6 +55,9 @@ class Stage(StrEnum):
 
 _OF_THE_WHOLE = (Stage.CONVERT, Stage.INSPECT, Stage.PASSAGES)
 """Stages that concern no single page."""
+_FROM_ARTEFACTS = (Stage.TRANSCRIBE, Stage.ALIGN, Stage.PASSAGES, Stage.ENCODE)
+"""Stages that read what earlier ones left behind."""
+_BY_PAGE = (Stage.READ, Stage.TRANSCRIBE, Stage.ALIGN, Stage.ENCODE)
 
 
 class IngestEvent(NamedTuple):
@@ -64,6 +72,8 @@ class IngestEvent(NamedTuple):
 
 
 OnEvent = Callable[[IngestEvent], None]
+Look = Callable[[str, int], str]
+"""Shows a page of a document to vision models; the key of what they see (:func:`tuwen.transcription.look_at_page`)."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,7 @@ class Stores:
 
 
 class Task(NamedTuple):
-    """One call in a child process."""
+    """One call in a child process; of stage *transcribe*, in a thread of this one, which has the models."""
 
     stage: Stage
     pages: tuple[int, ...]
@@ -109,9 +119,11 @@ class Job:
         children: int,
         password: str | None,
         on_event: OnEvent,
+        look: Look | None,
     ) -> None:
         self.document = document
         self.pending: deque[Task] = deque()
+        self.pending_looks: deque[Task] = deque()
         self.flying = 0
         self._catalog, self._artefacts = stores.catalog, stores.artefacts
         self._fingerprints, self._index = stores.fingerprints, stores.index
@@ -119,15 +131,16 @@ class Job:
         self._children = children
         self._password = password
         self._on_event = on_event
+        self._look = look
         self._pages = document.pages or 0
         self._phases = self._run()
         self._is_second_run = False
-        self._done = self._total = 0
+        self._done = Counter[Stage]()
 
     @property
     def is_waiting(self) -> bool:
-        """Whether its next step waits for child processes."""
-        return bool(self.pending or self.flying)
+        """Whether its next step waits for child processes, or for models."""
+        return bool(self.pending or self.pending_looks or self.flying)
 
     def advance(self) -> bool:
         """Take the next step once the last is through; False when the document is finished.
@@ -167,14 +180,20 @@ class Job:
             self._catalog.ledger.forget(self.document.document_id)
             self._record(task.stage, task.pages, seconds, result)
             return
-        artefact = result.artefact if task.stage is Stage.READ else None
         if task.stage is Stage.PASSAGES:
             self._catalog.ledger.forget(self.document.document_id, [Stage.ENCODE, Stage.INDEX], result)
-        self._record(task.stage, task.pages, seconds / len(task.pages), artefact)
+        self._record(task.stage, task.pages, seconds / len(task.pages), _artefact(task, result))
         if task.stage is Stage.READ:
             self._catalog.clear_warnings(self.document.document_id, task.pages)  # of an earlier reading
             self._warn_of(task.pages[0], result.codes)
-        self._done += len(task.pages)
+            self._look_at(task.pages)
+        elif task.stage is Stage.TRANSCRIBE:
+            later = [Stage.ALIGN, Stage.ENCODE, Stage.INDEX]  # of an earlier failure to transcribe
+            self._catalog.ledger.forget(self.document.document_id, later, task.pages)
+            self.pending.append(self._align(task.pages[0], has_seen=True))
+        elif task.stage is Stage.ALIGN:
+            self._warn_of(task.pages[0], result.codes)
+        self._done[task.stage] += len(task.pages)
         self._emit(task.stage, DocumentStatus.PROCESSING)
 
     def failed(self, task: Task, error: TuwenError) -> None:
@@ -184,7 +203,7 @@ class Job:
             UnavailableError: a store is gone; no page is to blame.
             TuwenError: the document as a whole cannot be processed.
         """
-        if isinstance(error, _DAMAGE) and task.stage in (Stage.PASSAGES, Stage.ENCODE):
+        if isinstance(error, _DAMAGE) and task.stage in _FROM_ARTEFACTS:
             self._begin_again(error)
             return
         is_original_gone = isinstance(error, NotFoundError)
@@ -194,20 +213,26 @@ class Job:
             self.pending.extend(self._encode(page) for page in task.pages)
             return
         page = task.pages[0]
+        if task.stage is Stage.ALIGN:  # at worst the plain reading is left
+            self._catalog.warn(self.document.document_id, page, error.code, error.message)
+            self.pending.append(self._align(page, has_seen=False))
+            return
         quarantined = self._catalog.ledger.failed(
             self.document.document_id,
             page,
             task.stage,
             self._fingerprint(task.stage),
             error.problem,
-            1 if isinstance(error, LimitExceededError) else self._limits.max_attempts,  # no limit gives way
+            1 if isinstance(error, _FOR_GOOD) else self._limits.max_attempts,
         )
         if quarantined:
-            self._done += 1
+            self._done[task.stage] += 1
             self._catalog.warn(self.document.document_id, page, error.code, error.message)
             self._emit(task.stage, DocumentStatus.PROCESSING)
+            if task.stage is Stage.TRANSCRIBE:
+                self.pending.append(self._align(page, has_seen=False))
         else:
-            self.pending.append(task)
+            (self.pending_looks if task.stage is Stage.TRANSCRIBE else self.pending).append(task)
 
     def _run(self) -> Iterator[list[Task]]:
         """One list of tasks a phase; each phase begins when the one before is through."""
@@ -216,8 +241,9 @@ class Job:
             yield [self._convert()]
         if not self._pages:
             yield [self._task(Stage.INSPECT, (), stages.inspect, self._limits.open_timeout_s)]
+        self._resume_looks()
         yield self._phase(Stage.READ, [self._read(page) for page in self._open(Stage.READ, self._all_pages())])
-        readable = self._finished(Stage.READ)
+        readable = self._finished(Stage.ALIGN if self._look else Stage.READ)
         if not readable:
             raise self._unreadable()
         if not self._catalog.ledger.done_pages(
@@ -236,6 +262,24 @@ class Job:
             return False
         return not self._pages or bool(self._open(Stage.READ, self._all_pages()))
 
+    def _look_at(self, pages: Iterable[int]) -> None:
+        """Queue pages for the models, as soon as each has been read: these must not wait for the whole document."""
+        if self._look:
+            arguments = (self.document.document_id,)
+            self.pending_looks.extend(
+                Task(Stage.TRANSCRIBE, (page,), self._look, (*arguments, page), math.inf) for page in pages
+            )
+
+    def _resume_looks(self) -> None:
+        """Queue what an earlier run has read, and has not shown to the models or not aligned."""
+        if self._look:
+            read = self._finished(Stage.READ)
+            unseen, unaligned = self._open(Stage.TRANSCRIBE, read), self._open(Stage.ALIGN, read)
+            self._look_at(unseen)
+            self._done[Stage.TRANSCRIBE] = len(read) - len(unseen)
+            seen = set(self._finished(Stage.TRANSCRIBE))
+            self.pending.extend(self._align(page, has_seen=page in seen) for page in unaligned if page not in unseen)
+
     def _unreadable(self) -> TuwenError:
         """Why no page could be read: the one reason that all have, if they have one."""
         entries = self._catalog.ledger.state(self.document.document_id, Stage.READ, self._fingerprint(Stage.READ))
@@ -251,6 +295,7 @@ class Job:
         if self._is_second_run:
             raise error
         self.pending.clear()
+        self.pending_looks.clear()
         self._phases = self._run_again()  # begins when nothing is in flight, so nothing of the first run is recorded
 
     def _run_again(self) -> Iterator[list[Task]]:
@@ -259,11 +304,13 @@ class Job:
         yield from self._run()
 
     def _phase(self, stage: Stage, tasks: list[Task]) -> list[Task]:
-        self._total = self._pages if stage in (Stage.READ, Stage.ENCODE) else 1
-        self._done = self._total - sum(len(task.pages) for task in tasks) if stage is not Stage.PASSAGES else 0
+        self._done[stage] = self._total(stage) - sum(len(task.pages) for task in tasks)
         if tasks:
             self._emit(stage, DocumentStatus.PROCESSING)
         return tasks
+
+    def _total(self, stage: Stage) -> int:
+        return self._pages if stage in _BY_PAGE else 1
 
     def _apply(self, pages: list[int]) -> Iterator[list[Task]]:
         """Write the points of ``pages`` that are not in the index yet, a batch a step: leases must be renewed.
@@ -339,6 +386,9 @@ class Job:
         patience = self._limits.convert_timeout_s * 2 + _MARGIN_S  # a first start that restarts counts twice
         return self._task(Stage.CONVERT, (0,), stages.convert_original, patience, *arguments)
 
+    def _align(self, page: int, *, has_seen: bool) -> Task:
+        return self._task(Stage.ALIGN, (page,), stages.align_page, self._limits.page_timeout_s, page, has_seen)
+
     def _make_passages(self, pages: tuple[int, ...]) -> Task:
         return self._task(Stage.PASSAGES, (0,), stages.make_passages, _STAGE_TIMEOUT_S, pages)
 
@@ -373,7 +423,9 @@ class Job:
 
     def _emit(self, stage: Stage, status: DocumentStatus) -> None:
         self._on_event(
-            IngestEvent(self.document.document_id, self.document.name, stage, self._done, self._total, status)
+            IngestEvent(
+                self.document.document_id, self.document.name, stage, self._done[stage], self._total(stage), status
+            )
         )
 
 
@@ -381,6 +433,13 @@ def _batches(pages: list[int], size: int) -> Iterator[list[int]]:
     while pages:
         yield pages[:size]
         pages = pages[size:]
+
+
+def _artefact(task: Task, result: Any) -> str | None:
+    """Blob key of what a task has made of one page, where there is one."""
+    if task.stage in (Stage.READ, Stage.ALIGN):
+        return str(result.artefact)
+    return str(result) if task.stage is Stage.TRANSCRIBE else None
 
 
 _VERDICTS = {

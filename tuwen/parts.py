@@ -17,8 +17,10 @@ from tuwen.blobs import Blobs, open_blobs
 from tuwen.catalog import Catalog, sqlite_url
 from tuwen.errors import StorageUnavailableError
 from tuwen.jobs import Stores
-from tuwen.settings import Settings
+from tuwen.settings import Settings, VisionModelSettings
 from tuwen.stages import Setup, stage_fingerprints
+from tuwen.transcription import Asked, Transcriber
+from vlm.base import VisionModel
 from vlm.models import VisionModels, task_options
 from vlm.tasks.answer import AnswerWriter
 
@@ -89,9 +91,17 @@ class Parts:
         return models
 
     @cached_property
+    def transcriber(self) -> Transcriber | None:
+        """What looks at pages beside the plain readers; None where the preset names no model for it."""
+        models, settings = self.vision_models, self.settings.models
+        reader = _asked(models.transcribe, settings.transcribe)
+        describer = _asked(models.caption, settings.caption)
+        return Transcriber(reader, describer) if reader or describer else None
+
+    @cached_property
     def fingerprints(self) -> Fingerprints:
         """Of the stages under these settings."""
-        return stage_fingerprints(self.settings, self.encoders)
+        return stage_fingerprints(self.settings, self.encoders, self._transcriber_fingerprint)
 
     @cached_property
     def blobs(self) -> Blobs:
@@ -111,4 +121,12 @@ class Parts:
     @property
     def setup(self) -> Setup:
         """What a child process is told."""
-        return Setup(self.settings, self.home)
+        return Setup(self.settings, self.home, self._transcriber_fingerprint)
+
+    @property
+    def _transcriber_fingerprint(self) -> str:
+        return self.transcriber.fingerprint if self.transcriber else ""
+
+
+def _asked(model: VisionModel | None, settings: VisionModelSettings) -> Asked | None:
+    return Asked(model, task_options(settings)) if model else None

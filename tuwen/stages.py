@@ -22,6 +22,7 @@ from ingest.isolation import enter_child
 from ingest.media import OFFICE, PDF
 from ingest.office import convert
 from ingest.passages import PASSAGES_VERSION, build_passages
+from ingest.transcription import TRANSCRIPTION_VERSION
 from ingest.workspace import SPOOL
 from retrieval.base import Encoders
 from retrieval.encoders import build_encoders
@@ -31,6 +32,7 @@ from tuwen.blobs import open_blobs
 from tuwen.errors import CorruptFileError, NotFoundError
 from tuwen.fingerprint import fingerprint
 from tuwen.settings import Settings
+from tuwen.transcription import aligned
 from tuwen.types import PageRecord, Passage, VerdictCode
 
 T = TypeVar("T")
@@ -41,6 +43,8 @@ class Setup(NamedTuple):
 
     settings: Settings
     home: Path
+    transcriber: str = ""
+    """Fingerprint of what reads pages in the parent, where the models are; empty without any."""
 
 
 class PageOutcome(NamedTuple):
@@ -50,17 +54,25 @@ class PageOutcome(NamedTuple):
     codes: tuple[VerdictCode, ...]
 
 
-def stage_fingerprints(settings: Settings, encoders: Encoders) -> Fingerprints:
+def stage_fingerprints(settings: Settings, encoders: Encoders, transcriber: str) -> Fingerprints:
     """Fingerprints of the stages under ``settings``; each covers the stages before it.
+
+    Args:
+        settings: of this process.
+        encoders: what vectors are made with.
+        transcriber: fingerprint of the models that read pages; empty where none does, and then so are its stages'.
 
     Conversion stands apart: another LibreOffice makes no page that was read before stale, and counts once a document is
     read again (:mod:`tuwen.jobs`).
     """
     read = pipeline.fingerprint(settings.ingest)
+    transcribe = fingerprint(read=read, transcriber=transcriber) if transcriber else ""
+    align = fingerprint(transcribe=transcribe, version=TRANSCRIPTION_VERSION) if transcriber else ""
     cut = settings.ingest.passages.model_dump()
-    passages = fingerprint(read=read, version=PASSAGES_VERSION, parameters=cut, tokens=encoders.dense.description.name)
+    tokens = encoders.dense.description.name
+    passages = fingerprint(read=align or read, version=PASSAGES_VERSION, parameters=cut, tokens=tokens)
     encode = fingerprint(passages=passages, encoders=encoders.fingerprint)
-    return Fingerprints(convert.fingerprint(), read, passages, encode)
+    return Fingerprints(convert.fingerprint(), read, passages, encode, transcribe, align)
 
 
 class Child:
@@ -69,6 +81,7 @@ class Child:
     def __init__(self, setup: Setup) -> None:
         self.settings = setup.settings
         self.home = setup.home
+        self._transcriber = setup.transcriber
 
     @cached_property
     def encoders(self) -> Encoders:
@@ -80,7 +93,8 @@ class Child:
     @cached_property
     def artefacts(self) -> Artefacts:
         """The same store as the parent's."""
-        return Artefacts(open_blobs(self.settings.blobs, self.home), stage_fingerprints(self.settings, self.encoders))
+        fingerprints = stage_fingerprints(self.settings, self.encoders, self._transcriber)
+        return Artefacts(open_blobs(self.settings.blobs, self.home), fingerprints)
 
 
 _child: Child | None = None
@@ -136,6 +150,21 @@ def _readable(child: Child, document_id: str, media_type: str) -> Iterator[tuple
     else:
         with child.artefacts.original(document_id) as path:
             yield path, media_type
+
+
+def align_page(document_id: str, page: int, has_seen: bool) -> PageOutcome:
+    """Put what the models see on a page on the words of its plain reading, and store the record.
+
+    Args:
+        document_id: whose page.
+        page: its number.
+        has_seen: False where the models failed: the plain reading stays as it is.
+    """
+    artefacts = _this().artefacts
+    record = artefacts.plain_page(document_id, page)
+    if has_seen:
+        record = aligned(record, artefacts.seen(document_id, page), artefacts.page_pixels(document_id, page))
+    return PageOutcome(artefacts.put_aligned(document_id, record), record.verdict.codes)
 
 
 def make_passages(document_id: str, pages: Sequence[int]) -> tuple[int, ...]:

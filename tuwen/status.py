@@ -11,7 +11,7 @@ from tuwen.jobs import Stage
 from tuwen.parts import TENANT, Parts
 from tuwen.types import Document, DocumentStatus, Model
 
-_PAGE_STAGES = (Stage.READ, Stage.ENCODE, Stage.INDEX)
+_PAGE_STAGES = (Stage.READ, Stage.TRANSCRIBE, Stage.ALIGN, Stage.ENCODE, Stage.INDEX)
 
 
 class InWork(Model):
@@ -59,7 +59,9 @@ def status_of(parts: Parts) -> EngineStatus:
 def _in_work(document: Document, parts: Parts) -> InWork:
     ledger, fingerprints = parts.catalog.ledger, parts.fingerprints
     through = {
-        stage: len(ledger.closed_pages(document.document_id, stage, fingerprints.of(stage))) for stage in _PAGE_STAGES
+        stage: len(ledger.closed_pages(document.document_id, stage, fingerprints.of(stage)))
+        for stage in _PAGE_STAGES
+        if fingerprints.of(stage)
     }
     return InWork(
         document_id=document.document_id,

@@ -5,8 +5,10 @@ document are read in parallel with those of others. Every finished page and stag
 the next depends on it: after ``kill -9`` the next worker repeats at most what was in flight.
 
 A document goes through six phases: *convert* (office files, to PDF), *inspect* (count pages), *read* (each page),
-*passages* (the whole document), *encode* (batches of pages) and *index* (in this process). A page that fails is tried
-again until the ledger quarantines it, and then costs a warning; a failure of the document's own ends only that
+*passages* (the whole document), *encode* (batches of pages) and *index* (in this process). Where models read pages
+too, each page is shown to them as soon as it has been read (*transcribe*, in threads of this process, so that pages of
+all documents share the models' batches), and both readings become one (*align*). A page that fails is tried again
+until the ledger quarantines it, and then costs a warning; a failure of the document's own ends only that
 document; a failure of the stores (disk full) ends the run, and the next run goes on.
 """
 
@@ -14,7 +16,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any, NamedTuple
 
 from pebble import ProcessPool
@@ -23,12 +26,16 @@ from ingest.isolation import Children, as_tuwen_error
 from tuwen import stages
 from tuwen.catalog import this_owner
 from tuwen.errors import LeaseLostError, TuwenError, UnavailableError
-from tuwen.jobs import Job, OnEvent, Stage, Stores, Task
+from tuwen.jobs import Job, Look, OnEvent, Stage, Stores, Task
 from tuwen.settings import Settings
+from tuwen.transcription import Transcriber, look_at_page
+from vlm.base import CancelToken
 
 _LEASE_S = 60.0
 _RENEW_S = 15.0
 _ACTIVE_DOCUMENTS = 4
+_LOOKS = 64
+"""Pages that are with the models at once: as many as fill their batch well. Each holds its picture in memory."""
 
 
 class _Queue(NamedTuple):
@@ -36,6 +43,14 @@ class _Queue(NamedTuple):
 
     only: Sequence[str] | None
     passwords: Mapping[str, str]
+
+
+class _Pools(NamedTuple):
+    """Where tasks run."""
+
+    children: ProcessPool
+    looks: ThreadPoolExecutor
+    """Threads that wait for models."""
 
 
 class Worker:
@@ -46,15 +61,25 @@ class Worker:
         settings: of the limits.
         children: set up by :func:`tuwen.stages.initialise`; started when there is something to do.
         on_event: called with progress.
+        transcriber: looks at pages with models; None leaves the plain readings as they are.
     """
 
-    def __init__(self, stores: Stores, settings: Settings, children: Children, on_event: OnEvent) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        settings: Settings,
+        children: Children,
+        on_event: OnEvent,
+        transcriber: Transcriber | None = None,
+    ) -> None:
         self._stores = stores
         self._settings = settings
         self._children = children
         self._on_event = on_event
         self._owner = this_owner()
         self._dropped: list[Job] = []
+        self._transcriber = transcriber
+        self._cancel = CancelToken()
 
     def drain(self, passwords: Mapping[str, str] | None = None, only: Sequence[str] | None = None) -> None:
         """Process documents until none is left to lease; the children are stopped then.
@@ -72,9 +97,12 @@ class Worker:
         if first is None:
             return
         jobs = [first]
+        looks = ThreadPoolExecutor(_LOOKS, "look")
         try:
-            self._loop(self._children.pool, jobs, queue)
+            self._loop(_Pools(self._children.pool, looks), jobs, queue)
         finally:
+            self._cancel.cancel()
+            looks.shutdown(cancel_futures=True)
             self._children.stop()
             for job in jobs:
                 self._stores.catalog.release(job.document.document_id, self._owner)
@@ -85,9 +113,15 @@ class Worker:
         if document is None or any(job.document.document_id == document.document_id for job in jobs):
             return None  # or its lease had run out while this machine slept: it is ours again, and its job goes on
         password = queue.passwords.get(document.document_id)
-        return Job(document, self._stores, self._settings, self._children.size, password, self._on_event)
+        return Job(document, self._stores, self._settings, self._children.size, password, self._on_event, self._look)
 
-    def _loop(self, pool: ProcessPool, jobs: list[Job], queue: _Queue) -> None:
+    @property
+    def _look(self) -> Look | None:
+        if self._transcriber is None:
+            return None
+        return partial(look_at_page, self._stores.artefacts, self._transcriber, self._cancel)
+
+    def _loop(self, pools: _Pools, jobs: list[Job], queue: _Queue) -> None:
         flying: dict[Future[Any], tuple[Job, Task]] = {}
         renewed = time.monotonic()
         while jobs:
@@ -101,7 +135,7 @@ class Worker:
             while len(jobs) < _ACTIVE_DOCUMENTS and (leased := self._lease(jobs, queue)):
                 jobs.append(leased)
                 self._guard(leased, jobs, leased.advance)
-            self._submit(pool, jobs, flying)
+            self._submit(pools, jobs, flying)
             if flying:
                 patience = 1.0 if all(job.is_waiting for job in jobs) else 0.0
                 for future in wait(flying, timeout=patience, return_when=FIRST_COMPLETED).done:
@@ -111,13 +145,23 @@ class Worker:
         """Keep the document; False when it is no longer ours: taken over, cancelled or deleted."""
         return self._stores.catalog.renew(job.document.document_id, self._owner, _LEASE_S)
 
-    def _submit(self, pool: ProcessPool, jobs: list[Job], flying: dict[Future[Any], tuple[Job, Task]]) -> None:
-        """Keep two tasks a child in flight, oldest document first; more would only wait in memory."""
+    def _submit(self, pools: _Pools, jobs: list[Job], flying: dict[Future[Any], tuple[Job, Task]]) -> None:
+        """Keep two tasks a child in flight, and pages enough to fill a model's batch, oldest document first.
+
+        More would only wait in memory.
+        """
+        looks = sum(task.stage is Stage.TRANSCRIBE for _, task in flying.values())
         for job in jobs:
-            while job.pending and len(flying) < 2 * self._children.size:
+            while job.pending and len(flying) - looks < 2 * self._children.size:
                 task = job.pending.popleft()
                 job.flying += 1
-                flying[pool.schedule(stages.timed, args=(task.call, *task.args), timeout=task.timeout)] = job, task
+                call = pools.children.schedule(stages.timed, args=(task.call, *task.args), timeout=task.timeout)
+                flying[call] = job, task
+            while job.pending_looks and looks < _LOOKS:
+                task = job.pending_looks.popleft()
+                job.flying += 1
+                looks += 1
+                flying[pools.looks.submit(stages.timed, task.call, *task.args)] = job, task
 
     def _settle(self, future: Future[Any], job: Job, task: Task, jobs: list[Job]) -> None:
         job.flying -= 1
@@ -158,4 +202,5 @@ class Worker:
 
 
 def _what(task: Task) -> str:
-    return f"Stage {task.stage}" + (f" of page {task.pages[0]}" if task.stage is Stage.READ else "")
+    of_a_page = task.stage in (Stage.READ, Stage.TRANSCRIBE, Stage.ALIGN)
+    return f"Stage {task.stage}" + (f" of page {task.pages[0]}" if of_a_page else "")

@@ -10,6 +10,7 @@ from tuwen.errors import CorruptFileError, NotFoundError, StorageUnavailableErro
 
 real_read_page = stages.read_page
 real_encode_pages = stages.encode_pages
+real_align_page = stages.align_page
 BAD_PAGE = 2
 
 
@@ -68,3 +69,9 @@ def bad_output(document_id: str, media_type: str, page: int, password: str | Non
         blobs = stages._this().artefacts._blobs
         blobs.put(outcome.artefact, blobs.get(outcome.artefact)[:20])
     return outcome
+
+
+def crash_aligning(document_id: str, page: int, has_seen: bool) -> stages.PageOutcome:
+    if has_seen and page == BAD_PAGE:
+        os.abort()
+    return real_align_page(document_id, page, has_seen)
