@@ -89,6 +89,8 @@ _MESSAGES: Mapping[str, tuple[str, str]] = {
     "stage_convert": ("converting", "转换"),
     "stage_inspect": ("opening", "打开"),
     "stage_read": ("reading", "识别"),
+    "stage_transcribe": ("transcribing", "模型转写"),
+    "stage_align": ("aligning", "对齐"),
     "stage_passages": ("cutting", "切分"),
     "stage_encode": ("encoding", "编码"),
     "stage_index": ("indexing", "建索引"),

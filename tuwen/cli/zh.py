@@ -354,6 +354,8 @@ FOREIGN = {
     "index": "建索引",
     "inspect": "打开",
     "passages": "切分",
+    "transcribe": "模型转写",
+    "align": "对齐",
     "path": "路径",
     "read": "识别",
     "ready": "就绪",
