@@ -20,8 +20,9 @@ from retrieval.base import Filter
 from retrieval.index import set_aside
 from tuwen.artefacts import Stored
 from tuwen.errors import CorruptFileError, IndexLockedError, NotFoundError, StorageUnavailableError
-from tuwen.jobs import Stage, point_ids
+from tuwen.jobs import Stage
 from tuwen.parts import Parts
+from tuwen.points import point_ids
 from tuwen.removal import purge
 from tuwen.types import Document, DocumentStatus, Model
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from ingest.media import OFFICE
-from retrieval.base import Filter, IndexPoint, PageIndex, PointPayload, point_id
+from retrieval.base import Filter, PageIndex
 from tuwen import stages
 from tuwen.artefacts import Artefacts, Fingerprints
 from tuwen.catalog import Catalog, LeasedDocument
@@ -28,8 +28,9 @@ from tuwen.errors import (
     UnavailableError,
     error_of,
 )
+from tuwen.points import point_ids, points_of
 from tuwen.settings import Settings
-from tuwen.types import DocumentStatus, HitKind, VerdictCode
+from tuwen.types import DocumentStatus, VerdictCode
 
 _ENCODE_BATCH = 12
 _STAGE_TIMEOUT_S = 1800.0
@@ -94,18 +95,6 @@ class Task(NamedTuple):
     call: Callable[..., Any]
     args: tuple[Any, ...]
     timeout: float
-
-
-def point_ids(document_id: str, page: int, artefacts: Artefacts) -> list[UUID]:
-    """Ids of the points of a page: one for each passage that starts on it, and the page's own.
-
-    Raises:
-        NotFoundError: its passages are not stored.
-        CorruptFileError: they are damaged.
-    """
-    passages = artefacts.passages(document_id, page)
-    texts = [point_id(document_id, page, passage.kind, passage.ordinal) for passage in passages]
-    return [*texts, point_id(document_id, page, HitKind.IMAGE, page)]
 
 
 class Job:
@@ -213,7 +202,7 @@ class Job:
             self.pending.extend(self._encode(page) for page in task.pages)
             return
         page = task.pages[0]
-        if task.stage is Stage.ALIGN:  # at worst the plain reading is left
+        if task.stage is Stage.ALIGN and task.args[-1]:  # at worst the plain reading is left
             self._catalog.warn(self.document.document_id, page, error.code, error.message)
             self.pending.append(self._align(page, has_seen=False))
             return
@@ -334,7 +323,7 @@ class Job:
 
     def _write_points(self, pages: list[int]) -> None:
         began = time.perf_counter()
-        self._index.upsert([point for page in pages for point in self._points(page)])
+        self._index.upsert([point for page in pages for point in points_of(self.document, page, self._artefacts)])
         self._record(Stage.INDEX, tuple(pages), (time.perf_counter() - began) / len(pages), None)
 
     def _remove(self, obsolete: set[UUID]) -> None:
@@ -344,30 +333,6 @@ class Job:
     def _expected(self, pages: list[int]) -> set[UUID]:
         document_id = self.document.document_id
         return {identity for page in pages for identity in point_ids(document_id, page, self._artefacts)}
-
-    def _points(self, page: int) -> Iterator[IndexPoint]:
-        document = self.document
-        vectors = self._artefacts.vectors(document.document_id, page)
-        passages = self._artefacts.passages(document.document_id, page)
-        where = {
-            "tenant": document.tenant,
-            "collection": document.collection,
-            "document_id": document.document_id,
-            "page": page,
-        }
-        for passage, of_passage in zip(passages, vectors.passages, strict=True):
-            payload = PointPayload(
-                **where,
-                pages=tuple(dict.fromkeys(span.page for span in passage.spans)),
-                kind=passage.kind,
-                ordinal=passage.ordinal,
-                is_contents=passage.is_contents,
-            )
-            identity = point_id(document.document_id, page, passage.kind, passage.ordinal)
-            yield IndexPoint(identity, of_passage, payload)
-        contents = bool(passages) and all(passage.is_contents for passage in passages)
-        payload = PointPayload(**where, pages=(page,), kind=HitKind.IMAGE, ordinal=page, is_contents=contents)
-        yield IndexPoint(point_id(document.document_id, page, HitKind.IMAGE, page), vectors.page, payload)
 
     def _finish(self) -> None:
         finished = self._catalog.finish(self.document.document_id, owner=self.document.owner)
