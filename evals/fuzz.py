@@ -25,6 +25,8 @@ SEEDS = {
     "a.pdf": b"%PDF-1.4\n",
 }
 
+_MEMORY_MB = 2048
+
 
 def targets() -> dict[str, Callable[[Path], object]]:
     """What can be fuzzed, by name; takes a file."""
@@ -66,6 +68,7 @@ def fuzz(target: str, seconds: int, corpus: Path) -> None:
 
     with atheris.instrument_imports(include=["ingest", "email", "zipfile", "pyzipper", "olefile"]):
         call = targets()[target]
+    from ingest.isolation import limit_memory
     from tuwen.errors import TuwenError
 
     file = Path(tempfile.mkdtemp()) / "input"
@@ -77,7 +80,10 @@ def fuzz(target: str, seconds: int, corpus: Path) -> None:
         except TuwenError:
             return
 
-    options = [f"-max_total_time={seconds}", "-max_len=8192", "-timeout=20", f"-artifact_prefix={corpus}/"]
+    # libFuzzer's own limit looks at the highest memory ever, which a process inherits from the one that started it.
+    limit_memory(_MEMORY_MB)
+    limits = ["-max_len=8192", "-timeout=20", "-rss_limit_mb=0"]
+    options = [f"-max_total_time={seconds}", *limits, f"-artifact_prefix={corpus}/"]
     atheris.Setup([sys.argv[0], *options, "-verbosity=0", "-print_final_stats=1", str(corpus)], once)
     atheris.Fuzz()
 
